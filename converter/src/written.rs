@@ -3,6 +3,7 @@
 //! | file | mark |
 //! |---|---|
 //! | `.ferro` | the identifier `FERO` of the flatbuffer, whatever the version |
+//! | statistics of `statistics` | they begin with [`STATISTICS`] |
 //! | updates of `sign` | they begin with the identifier of a manifest, `FSU1` |
 //! | `.npz` | the comment of the zip file begins with [`MARK`] |
 //! | `.rs`, `.h`, `.c`, `.html`, `.lock` | the first line is a comment, or ends with one, that begins with [`MARK`] or "Written by \`ferrolite" |
@@ -17,6 +18,9 @@ use std::path::Path;
 use ferrolite_schema::MANIFEST_IDENTIFIER;
 
 use crate::text::MARK;
+
+/// The start of a file of statistics: its format, and the version of that.
+pub const STATISTICS: &[u8; 8] = b"FEROPT01";
 
 /// The start of modules and headers, which also name the command that wrote them.
 const COMMAND: &str = "Written by `ferrolite ";
@@ -44,6 +48,7 @@ pub fn by_ferrolite(path: &Path) -> std::io::Result<bool> {
     }
     match head.get(4..8) {
         Some(b"FERO") => return Ok(true),
+        _ if head.starts_with(&STATISTICS[..6]) => return Ok(true),
         _ if head.starts_with(&MANIFEST_IDENTIFIER) => return Ok(true),
         Some(b"TFL3") => {
             file.read_to_end(&mut head)?;

@@ -49,6 +49,8 @@ pub struct Cli {
 pub enum Command {
     /// Turn a trained model into a .ferro file
     Convert(ConvertArgs),
+    /// Gather what a part of a large data set says about a model, for `convert --statistics`
+    Statistics(StatisticsArgs),
     /// Show what is in a model, a .ferro file or a trained one: layers, shapes, memory, sizes
     Inspect(InspectArgs),
     /// Run a .ferro file on samples
@@ -80,6 +82,7 @@ impl Command {
     pub fn json(&self) -> bool {
         match self {
             Command::Convert(args) => args.json,
+            Command::Statistics(args) => args.json,
             Command::Inspect(args) => args.json,
             Command::Run(args) => args.json,
             Command::Compare(args) => args.json,
@@ -112,6 +115,10 @@ pub struct ConvertArgs {
     /// quantization of all layers
     #[arg(long, value_name = "DATA")]
     pub calibrate: Option<String>,
+    /// Instead of --calibrate, what `ferrolite statistics` gathered of the parts of a data set: all of its files, of the
+    /// last round
+    #[arg(long, value_name = "PART", num_args = 1.., conflicts_with = "calibrate")]
+    pub statistics: Vec<PathBuf>,
     /// How the range of each layer follows from the samples: minmax, moving-average, percentile:99.99
     /// (any share), entropy, mse; or auto, which holds every fifth sample back, tries all of these, equalized
     /// channels, clipped weights and corrected biases on them, and keeps what lowers the error
@@ -170,6 +177,55 @@ pub struct ConvertArgs {
     /// Print one JSON object instead of text
     #[arg(long)]
     pub json: bool,
+}
+
+/// Arguments of `ferrolite statistics`.
+#[derive(Debug, Args)]
+#[command(after_help = DATA_HELP)]
+pub struct StatisticsArgs {
+    /// The trained model, the same file on all machines
+    #[arg(value_name = "MODEL")]
+    pub model: PathBuf,
+    /// What the model's file leaves open.
+    #[command(flatten)]
+    pub source: SourceArgs,
+    /// The samples of this part
+    #[arg(long, value_name = "DATA")]
+    pub calibrate: String,
+    /// The file to write
+    #[arg(short, long, value_name = "PART")]
+    pub output: PathBuf,
+    /// The files of the round before, those of all parts; left out in the first round
+    #[arg(long, value_name = "PART", num_args = 1..)]
+    pub statistics: Vec<PathBuf>,
+    /// The number of this part, and how many there are, so that `convert` notices a missing one
+    #[arg(long, value_name = "K/N", value_parser = parse_shard)]
+    pub shard: Option<(u64, u64)>,
+    /// How the range of each layer follows from the samples, as `convert` will be told
+    #[arg(long, value_name = "HOW", default_value = "auto", value_parser = str::parse::<Calibration>)]
+    pub calibration: Calibration,
+    /// Type of the model's inputs and outputs, as `convert` will be told
+    #[arg(long, value_name = "TYPE", default_value = "int8", value_parser = ["int8", "float"])]
+    pub io: String,
+    /// What the pixels of pictures become: 0..255, 0..1, -1..1, or imagenet
+    #[arg(long, value_name = "RANGE", allow_hyphen_values = true, value_parser = str::parse::<Scale>)]
+    pub scale: Option<Scale>,
+    /// Treat every warning as an error: exit with 1 and write nothing
+    #[arg(long)]
+    pub strict: bool,
+    /// Replace an output file that Ferrolite did not write
+    #[arg(long)]
+    pub force: bool,
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// A part's number among so many.
+fn parse_shard(text: &str) -> std::result::Result<(u64, u64), String> {
+    let numbers = text.split_once('/').and_then(|(k, n)| Some((k.parse().ok()?, n.parse().ok()?)));
+    let numbers = numbers.filter(|&(k, n): &(u64, u64)| (1..=n).contains(&k) && n <= 1 << 20);
+    numbers.ok_or_else(|| "give the number of the part and that of all, such as 3/8".into())
 }
 
 /// What a user can specify about a trained model where its file leaves it open.

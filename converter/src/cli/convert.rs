@@ -33,10 +33,12 @@ pub fn execute(args: &ConvertArgs) -> Result<Printed> {
     if let Some(bench) = &args.bench {
         reads = reads.file(Path::new(bench));
     }
+    reads = args.statistics.iter().fold(reads, |reads, part| reads.file(part));
     let mut files = Outputs::check(paths.into_iter().flatten().map(|p| p.as_path()), reads, args.force)?;
     let options = ConvertOptions {
         import: args.source.options(),
         calibrate: args.calibrate.clone(),
+        statistics: args.statistics.clone(),
         scale: args.scale,
         calibration: args.calibration,
         target: args.target,
@@ -47,7 +49,7 @@ pub fn execute(args: &ConvertArgs) -> Result<Printed> {
         memories: args.memory.clone(),
         streaming: args.streaming,
     };
-    if args.scale.is_some() && args.calibrate.is_none() {
+    if args.scale.is_some() && args.calibrate.is_none() && args.statistics.is_empty() {
         return Err(Error::usage(
             "--scale says how the pictures of --calibrate become numbers, but there are none",
         )
@@ -211,6 +213,8 @@ fn refuse_with_tflite(args: &ConvertArgs) -> Result<()> {
         (args.ram_budget.is_some(), "--ram-budget"),
         (!args.memory.is_empty(), "--memory"),
         (args.bench.is_some(), "--bench"),
+        // A scaler that stays a layer there asks for other statistics.
+        (!args.statistics.is_empty() && args.io == "float", "--statistics with --io float"),
     ];
     match words.iter().find(|(given, _)| *given) {
         None => Ok(()),

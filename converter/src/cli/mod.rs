@@ -29,6 +29,7 @@ mod run;
 mod serve;
 mod shell;
 mod sign;
+mod statistics;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -113,6 +114,7 @@ fn carry_out(line: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> Res
 fn execute(command: &Command) -> Result<Printed> {
     match command {
         Command::Convert(args) => convert::execute(args),
+        Command::Statistics(args) => statistics::execute(args),
         Command::Inspect(args) => inspect::execute(args),
         Command::Run(args) => run::execute(args),
         Command::Compare(args) => compare::execute(args),

@@ -17,10 +17,12 @@
 //! # Ok::<(), ferrolite::Error>(())
 //! ```
 
+mod part;
 mod slow;
+mod statistics;
 mod streaming;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ferrolite_runtime::{OpCode, Rounding, Target};
@@ -38,6 +40,7 @@ use crate::quantize::{self, Calibration, Io, NoSamples, OutputReport, Samples, T
 use crate::self_check;
 use crate::text;
 
+pub use statistics::{Gathered, Shard, statistics};
 pub use streaming::streaming;
 
 /// How a model is converted.
@@ -47,6 +50,8 @@ pub struct ConvertOptions {
     pub import: ImportOptions,
     /// DATA with typical samples, for float models that do not bring the ranges of all layers.
     pub calibrate: Option<String>,
+    /// Instead of it: what [`statistics`] gathered of the parts of a data set, a file for each.
+    pub statistics: Vec<PathBuf>,
     /// The numbers that pixels of pictures among the samples become; chosen if it is `None`.
     pub scale: Option<Scale>,
     /// How ranges follow from the samples.
@@ -73,6 +78,7 @@ impl Default for ConvertOptions {
         ConvertOptions {
             import: ImportOptions::default(),
             calibrate: None,
+            statistics: Vec::new(),
             scale: None,
             calibration: Calibration::Auto,
             target: Target::Portable,
@@ -151,39 +157,26 @@ fn prepare_with(
     keep_scalers: bool,
 ) -> Result<Prepared> {
     let shown = path.display();
-    let imported = import::load_with(path, &options.import)?;
-    let (mut notes, mut warnings) = (imported.notes, imported.warnings);
-    let mut graph = imported.graph;
-    import::refuse_unsupported(&graph)?;
-    let wants = first_layers::wants(&graph);
-    let scalers: Vec<(String, Vec<String>)> =
-        graph.inputs.iter().map(|&id| (graph.value(id).name.clone(), quantize::scaler(&graph, id))).collect();
-    notes.extend(passes::optimise(&mut graph).done);
-    match passes::decompose(&mut graph) {
-        0 => {}
-        count => {
-            passes::optimise(&mut graph);
-            notes.push(format!("layers without an int8 kernel that were written in parts: {count}"));
-        }
-    }
-    ops::refuse_float_only(&graph).map_err(|e| e.context(&shown))?;
-
+    let Read { mut graph, wants, scalers, format, source_hash, mut notes, mut warnings } =
+        Read::of(path, options)?;
     let (mut samples, mut calibration, mut trials) = (0, None, Vec::new());
     let (mut outputs, mut judged) = (Vec::new(), (0, false));
     if ops::is_float(&graph) {
-        let settings = quantize::Options {
-            io: options.io,
-            calibration: options.calibration,
-            keep_scalers,
-            ..quantize::Options::default()
-        };
-        let quantized = if let Some(argument) = &options.calibrate {
+        let settings = settings(options, keep_scalers);
+        let quantized = if !options.statistics.is_empty() {
+            let merged = statistics::Merged::read(&options.statistics, path, &source_hash, options)?;
+            warnings.extend(merged.warnings.iter().cloned());
+            samples = merged.total();
+            let quantized = quantize(&graph, &merged, &settings);
+            quantized.map_err(|error| merged.explain(error))
+        } else if let Some(argument) = &options.calibrate {
             let asked = data::Options { scale: options.scale, wants, ..data::Options::default() };
             let data = Dataset::load_with(argument, &data::input_specs(&graph), &asked)?;
             notes.extend(data.notes().iter().cloned());
             samples = data.len();
-            progress.begin("calibrating", samples);
-            let counted = Counted { data: &data, progress, left: AtomicUsize::new(samples) };
+            // They are read once for their order, and again to be run.
+            progress.begin("calibrating", 2 * samples);
+            let counted = Counted { data: &data, progress, left: AtomicUsize::new(2 * samples) };
             let quantized = quantize(&graph, &counted, &settings);
             progress.end();
             if let Ok((integer, _)) = &quantized {
@@ -196,8 +189,10 @@ fn prepare_with(
             Err(Error::input("a float model, which has to be quantized"))
         };
         let quantized = quantized.map_err(|e| match options.calibrate {
-            None => e.help("give 100 or more typical samples with `--calibrate DATA`").context(&shown),
-            Some(_) => e.context(&shown),
+            None if options.statistics.is_empty() => {
+                e.help("give 100 or more typical samples with `--calibrate DATA`").context(&shown)
+            }
+            _ => e.context(&shown),
         });
         let (integer, report) = quantized?;
         graph = integer;
@@ -218,10 +213,11 @@ fn prepare_with(
         }
         notes.extend(passes::optimise(&mut graph).done);
     } else {
-        if options.calibrate.is_some() {
-            notes.push(
-                "the model is quantized already and keeps its numbers; --calibrate was not needed".into(),
-            );
+        let needless =
+            [(options.calibrate.is_some(), "--calibrate"), (!options.statistics.is_empty(), "--statistics")];
+        for (_, word) in needless.iter().filter(|(given, _)| *given) {
+            notes
+                .push(format!("the model is quantized already and keeps its numbers; {word} was not needed"));
         }
         if options.io == Io::Float {
             quantize::float_borders(&mut graph);
@@ -233,7 +229,6 @@ fn prepare_with(
         graph = stream;
         notes.push(note);
     }
-    let (format, source_hash) = (imported.format, imported.source_hash);
     Ok(Prepared {
         graph,
         format,
@@ -246,6 +241,48 @@ fn prepare_with(
         notes,
         warnings,
     })
+}
+
+/// A trained model, optimised as far as it can be before its numbers are known.
+struct Read {
+    graph: Graph,
+    /// The scale of pictures that each input wants.
+    wants: Vec<Option<Scale>>,
+    /// The constants that each input is scaled with in the model, by the input's name.
+    scalers: Vec<(String, Vec<String>)>,
+    format: &'static str,
+    source_hash: [u8; 32],
+    notes: Vec<String>,
+    warnings: Vec<String>,
+}
+
+impl Read {
+    fn of(path: &Path, options: &ConvertOptions) -> Result<Read> {
+        let imported = import::load_with(path, &options.import)?;
+        let (mut notes, warnings) = (imported.notes, imported.warnings);
+        let mut graph = imported.graph;
+        import::refuse_unsupported(&graph)?;
+        let wants = first_layers::wants(&graph);
+        let scaler = |&id: &ValueId| (graph.value(id).name.clone(), quantize::scaler(&graph, id));
+        let scalers = graph.inputs.iter().map(scaler).collect();
+        notes.extend(passes::optimise(&mut graph).done);
+        match passes::decompose(&mut graph) {
+            0 => {}
+            count => {
+                passes::optimise(&mut graph);
+                notes.push(format!("layers without an int8 kernel that were written in parts: {count}"));
+            }
+        }
+        ops::refuse_float_only(&graph).map_err(|e| e.context(path.display()))?;
+        let (format, source_hash) = (imported.format, imported.source_hash);
+        Ok(Read { graph, wants, scalers, format, source_hash, notes, warnings })
+    }
+}
+
+/// How a float model is quantized.
+fn settings(options: &ConvertOptions, keep_scalers: bool) -> quantize::Options {
+    let (io, calibration) = (options.io, options.calibration);
+    quantize::Options { io, calibration, keep_scalers, ..quantize::Options::default() }
 }
 
 /// Reports samples outside of the ranges of the quantized graph's inputs. Calibration may clip a few; many

@@ -15,11 +15,10 @@ use super::far::Limits;
 use super::judge::{Judge, Score};
 use super::method::Calibration;
 use super::report::{Options, OutputReport, Report, Trial};
-use super::samples::Samples;
-use crate::error::{Error, Result};
+use super::samples::{Held, MOST_DRAWN, Samples, affordable};
+use crate::error::Result;
 use crate::graph::Graph;
 use crate::ops::holds_classes;
-use crate::parallel::in_order;
 
 /// With fewer samples, none are held back.
 const LEAST_SAMPLES: usize = 40;
@@ -28,33 +27,15 @@ const LEAST_SAMPLES: usize = 40;
 const MOST_TRIED: usize = 320;
 
 /// Most samples for the verdict on the finished graph, of which one in five is held back.
-const MOST_JUDGED: usize = 640;
-
-/// Bytes of inputs that are held in memory, unless `LEAST_SAMPLES` take more.
-const HELD_BYTES: usize = 256 << 20;
+const MOST_JUDGED: usize = MOST_DRAWN;
 
 /// One sample in so many is held back.
 const PARTS: usize = 5;
 
-/// Some of the samples, in memory, because trials use them often and a file may be slow to read.
-struct Subset(Vec<Vec<Vec<f32>>>);
-
-impl Samples for Subset {
-    fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    fn sample(&self, index: usize) -> Result<Vec<Vec<f32>>> {
-        self.0.get(index).cloned().ok_or_else(|| Error::input(format!("there is no sample {index}")))
-    }
-}
-
-/// At most so many of the samples, taken evenly from all.
-fn subset(graph: &Graph, samples: &dyn Samples, most: usize) -> Result<Subset> {
-    let bytes: usize = graph.inputs.iter().map(|&id| graph.value(id).elements() * 4).sum();
-    let affordable = (HELD_BYTES / bytes.max(1)).max(LEAST_SAMPLES);
-    let (all, count) = (samples.len(), samples.len().min(most).min(affordable));
-    Ok(Subset(in_order(0..count, || (), |(), i| samples.sample(i * all / count))?))
+/// At most so many of the samples, in memory, because trials use them often and a file may be slow to read.
+fn subset(graph: &Graph, samples: &dyn Samples, most: usize) -> Result<Held> {
+    let bytes = graph.inputs.iter().map(|&id| graph.value(id).elements() * 4).sum();
+    Ok(Held(samples.drawn(affordable(bytes, most))?))
 }
 
 /// Quantizes a graph in the best way that trials find.
@@ -68,7 +49,7 @@ pub fn quantize(
     let everything = Statistics::gather(graph, samples, limits, false)?;
     let plain = Options { calibration: Calibration::MinMax, ..*options };
     let by_plain = build(graph, &everything, samples, &plain)?;
-    if samples.len() < LEAST_SAMPLES {
+    if samples.total() < LEAST_SAMPLES {
         return Ok(by_plain);
     }
     let subset = subset(graph, samples, MOST_TRIED)?;
@@ -126,7 +107,7 @@ struct Fold {
 /// The trials of a graph.
 struct Course<'a> {
     graph: &'a Graph,
-    samples: &'a Subset,
+    samples: &'a Held,
     limits: &'a Limits,
     judge: Judge,
     plain: Options,
@@ -136,7 +117,7 @@ struct Course<'a> {
 }
 
 impl<'a> Course<'a> {
-    fn new(graph: &'a Graph, samples: &'a Subset, limits: &'a Limits, plain: &Options) -> Result<Course<'a>> {
+    fn new(graph: &'a Graph, samples: &'a Held, limits: &'a Limits, plain: &Options) -> Result<Course<'a>> {
         let judge = Judge::of_scores(graph, samples)?;
         Ok(Course { graph, samples, limits, judge, plain: *plain, tried: Vec::new(), trials: Vec::new() })
     }
@@ -251,8 +232,11 @@ pub fn judge(
     samples: &dyn Samples,
     held_back: &dyn Fn(&dyn Samples) -> Result<Option<Graph>>,
 ) -> Result<(Vec<OutputReport>, (usize, bool))> {
-    if samples.len() < LEAST_SAMPLES {
-        let mut judge = Judge::of_outputs(graph, samples)?;
+    if samples.total() < LEAST_SAMPLES {
+        let mut judge = match graph.states.is_empty() {
+            true => Judge::of_outputs(graph, &Held(samples.drawn(LEAST_SAMPLES)?))?,
+            false => Judge::of_outputs(graph, samples)?,
+        };
         if !graph.states.is_empty() {
             judge = judge.in_order();
         }
@@ -273,8 +257,8 @@ pub fn judge(
     for (i, sample) in subset.0.into_iter().enumerate() {
         if i % PARTS == PARTS - 1 { held.push(sample) } else { shown.push(sample) }
     }
-    let judge = Judge::of_outputs(graph, &Subset(held))?;
-    let trial = held_back(&Subset(shown))?;
+    let judge = Judge::of_outputs(graph, &Held(held))?;
+    let trial = held_back(&Held(shown))?;
     let outputs = judge.outputs(graph, trial.as_ref().unwrap_or(finished))?;
     Ok((outputs, (judge.len(), true)))
 }

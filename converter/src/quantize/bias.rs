@@ -7,6 +7,7 @@
 //! 2019, the empirical form). A layer is linear up to its activation, so two means of its input are enough:
 //! that of the real numbers, and that of the same numbers rounded and saturated.
 
+use super::pool::{Answer, ask};
 use super::range::{self, is_real};
 use super::samples::{Samples, run};
 use crate::error::Result;
@@ -34,7 +35,8 @@ struct Layer {
 /// Sums over samples of a layer's input.
 #[derive(Clone, Default)]
 struct Sums {
-    /// Sum of the real numbers, in [`FRACTIONS`] of a step.
+    /// Sum of the real numbers, in [`FRACTIONS`] of a step. Sums wrap where numbers are absurd, since saturated ones
+    /// would depend on the order.
     real: Vec<i64>,
     /// Sum of the integers minus the zero point.
     integer: Vec<i64>,
@@ -46,7 +48,7 @@ struct Sums {
 /// changed. Layers whose weights the author quantized stay as they are.
 pub fn correct(float: &Graph, quantized: &mut Graph, samples: &dyn Samples) -> Result<usize> {
     let layers = layers(float, quantized);
-    if layers.is_empty() || samples.is_empty() {
+    if layers.is_empty() || samples.total() == 0 {
         return Ok(0);
     }
     let executor = Executor::new(float)?;
@@ -57,25 +59,28 @@ pub fn correct(float: &Graph, quantized: &mut Graph, samples: &dyn Samples) -> R
             .map(|layer| Sums { real: zeros(layer), integer: zeros(layer), samples: 0 })
             .collect::<Vec<_>>()
     };
-    let mut parts = by_worker(0..samples.len(), fresh, |sums, sample| {
-        run(&executor, samples, sample, &mut |id, data| {
-            for (layer, sums) in layers.iter().zip(sums.iter_mut()) {
-                if layer.input == id {
-                    sums.add(data, layer.params);
+    let params = |layer: &Layer| {
+        let (scale, zero_point) = layer.params;
+        [layer.input.0 as u64, u64::from(scale.to_bits()), zero_point as u64]
+    };
+    let extra: Vec<u64> = layers.iter().flat_map(params).collect();
+    let sums = ask(samples, ("sums", float, &extra), AllSums(fresh()), || {
+        let parts = by_worker(0..samples.len(), fresh, |sums, sample| {
+            run(&executor, samples, sample, &mut |id, data| {
+                for (layer, sums) in layers.iter().zip(sums.iter_mut()) {
+                    if layer.input == id {
+                        sums.add(data, layer.params);
+                    }
                 }
-            }
-        })
-        .map(drop)
-    })?
-    .into_iter();
-    let mut sums = parts.next().unwrap_or_else(fresh);
-    for part in parts {
-        for (sums, part) in sums.iter_mut().zip(&part) {
-            sums.merge(part);
-        }
-    }
+            })
+            .map(drop)
+        })?;
+        let mut whole = AllSums(fresh());
+        parts.into_iter().for_each(|part| whole.add(AllSums(part)));
+        Ok(whole)
+    })?;
     let mut corrected = 0;
-    for (layer, sums) in layers.iter().zip(&sums) {
+    for (layer, sums) in layers.iter().zip(&sums.0) {
         corrected += usize::from(sums.samples > 0 && layer.correct(float, quantized, sums)?);
     }
     Ok(corrected)
@@ -117,7 +122,7 @@ impl Sums {
         self.samples += 1;
         for ((&x, real), integer) in data.iter().zip(&mut self.real).zip(&mut self.integer) {
             let steps = x / scale;
-            *real = real.saturating_add((steps * FRACTIONS) as i64);
+            *real = real.wrapping_add((steps * FRACTIONS) as i64);
             *integer += steps.round().clamp(low, high) as i64;
         }
     }
@@ -125,11 +130,40 @@ impl Sums {
     fn merge(&mut self, other: &Sums) {
         self.samples += other.samples;
         for (sum, more) in self.real.iter_mut().zip(&other.real) {
-            *sum = sum.saturating_add(*more);
+            *sum = sum.wrapping_add(*more);
         }
         for (sum, more) in self.integer.iter_mut().zip(&other.integer) {
-            *sum += more;
+            *sum = sum.wrapping_add(*more);
         }
+    }
+}
+
+/// The sums of all layers.
+struct AllSums(Vec<Sums>);
+
+impl Answer for AllSums {
+    fn to_words(&self) -> Vec<u64> {
+        let of = |sums: &Sums| {
+            let elements = sums.real.iter().chain(&sums.integer).map(|&sum| sum as u64);
+            [sums.samples as u64].into_iter().chain(elements).collect::<Vec<_>>()
+        };
+        self.0.iter().flat_map(of).collect()
+    }
+
+    fn from_words(&self, words: &[u64]) -> Option<AllSums> {
+        let mut words = words.iter().copied();
+        let mut sums = self.0.clone();
+        for sums in &mut sums {
+            sums.samples = words.next()? as usize;
+            for sum in sums.real.iter_mut().chain(&mut sums.integer) {
+                *sum = words.next()? as i64;
+            }
+        }
+        words.next().is_none().then_some(AllSums(sums))
+    }
+
+    fn add(&mut self, other: AllSums) {
+        self.0.iter_mut().zip(&other.0).for_each(|(sums, other)| sums.merge(other));
     }
 }
 

@@ -1,8 +1,8 @@
 //! Calibration: runs the float model on every sample, and keeps statistics of each layer's numbers.
 //!
-//! Samples run in parallel. The result does not depend on the number of threads: extremes and counts do not
-//! depend on the order of the samples, sums that round are added in parts of a fixed size, and of several
-//! errors the one of the first sample is reported. Memory does not depend on the number of samples.
+//! Samples run in parallel. The result does not depend on the number of threads, nor on the order of the samples:
+//! extremes and counts do not, and a moving average is that of the samples in the order of their keys. Of several errors
+//! the one of the first sample is reported. Memory does not depend on the number of samples.
 
 use std::collections::HashMap;
 
@@ -11,11 +11,12 @@ use rayon::prelude::*;
 use super::far::{Limits, inside};
 use super::histogram::Histogram;
 use super::method::Calibration;
+use super::pool::{self, Answer, ask};
 use super::range::Range;
 use super::samples::{Samples, run};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, ValueId};
-use crate::parallel::{self, by_worker};
+use crate::parallel::{by_worker, in_order};
 use crate::reference::Executor;
 
 /// Some of the samples, by their numbers.
@@ -37,13 +38,17 @@ impl Samples for Chosen<'_> {
             None => Err(Error::input(format!("there is no sample {index}"))),
         }
     }
+
+    fn key(&self, index: usize) -> u128 {
+        self.numbers.get(index).map_or(0, |&number| self.of.key(number))
+    }
 }
 
 /// Weight of a sample in a moving average.
 const NEWEST: f64 = 0.01;
 
-/// Samples that a thread takes at a time.
-const PART: usize = 8;
+/// Samples that a moving average is made of, the last ones: all before them would weigh 1e-9 together.
+const RECENT: usize = 2048;
 
 /// Statistics of every value of a graph, by value. A value that does not depend on the samples has none.
 pub struct Statistics {
@@ -66,8 +71,8 @@ impl Statistics {
         histograms: bool,
     ) -> Result<Statistics> {
         let seen = observe(graph, samples)?;
-        let mut ranges: Vec<Range> = seen.iter().map(|seen| seen.range).collect();
-        let mut averages: Vec<Range> = seen.iter().map(Seen::average).collect();
+        let mut averages = seen.averages();
+        let mut ranges = seen.ranges;
         limits.cut(&mut ranges);
         limits.cut(&mut averages);
         let histograms = if histograms { count(graph, samples, &ranges)? } else { Vec::new() };
@@ -84,23 +89,24 @@ impl Statistics {
         parts: &[Vec<usize>],
     ) -> Result<Vec<Statistics>> {
         let executor = Executor::new(graph)?;
-        let fresh = || vec![vec![Seen::default(); graph.values.len()]; parts.len()];
-        let seen = by_parts(samples.len(), fresh(), |numbers| {
-            let mut without = fresh();
-            for sample in numbers {
-                let mut seen = vec![Seen::default(); graph.values.len()];
-                observe_sample(&executor, samples, sample, &mut seen)?;
-                let others = without.iter_mut().zip(parts).filter(|(_, part)| !part.contains(&sample));
-                others.for_each(|(merged, _)| merge(merged, &seen));
-            }
-            Ok(without)
-        })?;
-        let ends = |of: &dyn Fn(&Seen) -> Range, seen: &[Seen]| {
-            let mut ranges: Vec<Range> = seen.iter().map(of).collect();
+        let one = |(): &mut (), sample| {
+            let mut ranges = vec![Range::default(); graph.values.len()];
+            observe_sample(&executor, samples, sample, &mut ranges)?;
+            Ok(Seen { ranges: ranges.clone(), recent: vec![(samples.key(sample), ranges)] })
+        };
+        let each = in_order(0..samples.len(), || (), one)?;
+        let others = |part: &Vec<usize>| {
+            let mut seen = Seen::nothing(graph);
+            let others = each.iter().enumerate().filter(|(sample, _)| !part.contains(sample));
+            others.for_each(|(_, one)| seen.add(one.clone()));
+            seen
+        };
+        let seen: Vec<Seen> = parts.iter().map(others).collect();
+        let cut = |mut ranges: Vec<Range>| {
             limits.cut(&mut ranges);
             ranges
         };
-        let ranges: Vec<Vec<Range>> = seen.iter().map(|seen| ends(&|seen| seen.range, seen)).collect();
+        let ranges: Vec<Vec<Range>> = seen.iter().map(|seen| cut(seen.ranges.clone())).collect();
         let mut whole = vec![Range::default(); graph.values.len()];
         for ranges in &ranges {
             whole.iter_mut().zip(ranges).for_each(|(whole, range)| *whole = whole.union(*range));
@@ -109,12 +115,12 @@ impl Statistics {
             .iter()
             .map(|part| count(graph, &Chosen { of: samples, numbers: part }, &whole))
             .collect::<Result<Vec<_>>>()?;
-        let without = |(index, (ranges, seen)): (usize, (Vec<Range>, &Vec<Seen>))| {
+        let without = |(index, (ranges, seen)): (usize, (Vec<Range>, &Seen))| {
             let mut histograms: Vec<Histogram> = whole.iter().copied().map(Histogram::new).collect();
             for (_, part) in counted.iter().enumerate().filter(|(part, _)| *part != index) {
                 histograms.iter_mut().zip(part).for_each(|(all, part)| all.merge(part));
             }
-            let averages = ends(&Seen::average, seen);
+            let averages = cut(seen.averages());
             let terms = limits.terms.clone();
             let mut statistics = Statistics { ranges, averages, histograms, settled: Vec::new(), terms };
             statistics.settle(&Calibration::METHODS);
@@ -176,102 +182,152 @@ impl Statistics {
     }
 }
 
-/// What is recorded of a value while the samples run.
-#[derive(Clone, Copy, Default)]
+/// What is recorded while the samples run.
+#[derive(Clone)]
 struct Seen {
-    range: Range,
-    /// Weighted sums of the samples' smallest and largest numbers; the newest has the weight [`NEWEST`].
-    sums: [f64; 2],
-    /// Number of samples in the sums.
-    samples: i32,
+    /// Smallest and largest number of each value.
+    ranges: Vec<Range>,
+    /// The same of single samples, by their keys: those of the largest keys, up to [`RECENT`], and perhaps more until
+    /// they are sorted.
+    recent: Vec<(u128, Vec<Range>)>,
 }
 
 impl Seen {
-    /// Records a value's elements; returns false if one of them cannot be quantized.
-    fn observe(&mut self, data: &[f32]) -> bool {
-        let Some(range) = Range::of(data) else { return false };
-        self.merge(&Seen {
-            range,
-            sums: [range.min, range.max].map(|end| NEWEST * f64::from(end)),
-            samples: 1,
-        });
-        true
+    /// Before any sample.
+    fn nothing(graph: &Graph) -> Seen {
+        Seen { ranges: vec![Range::default(); graph.values.len()], recent: Vec::new() }
     }
 
-    /// Adds the record of later samples.
-    fn merge(&mut self, later: &Seen) {
-        self.range = self.range.union(later.range);
-        let fade = (1.0 - NEWEST).powi(later.samples);
-        for (sum, later) in self.sums.iter_mut().zip(later.sums) {
-            *sum = *sum * fade + later;
-        }
-        self.samples = self.samples.saturating_add(later.samples);
+    /// Leaves the samples of the largest keys, in their order. Samples of the same key are the same.
+    fn forget(&mut self) {
+        self.recent.sort_by_key(|(key, _)| *key);
+        self.recent.drain(..self.recent.len().saturating_sub(RECENT));
     }
 
-    /// The moving averages, with weights that add up to 1.
-    fn average(&self) -> Range {
-        let weights = 1.0 - (1.0 - NEWEST).powi(self.samples);
-        let [min, max] = self.sums.map(|sum| if weights > 0.0 { (sum / weights) as f32 } else { 0.0 });
-        // Rounding must not lead beyond the extremes.
-        Range { min: min.max(self.range.min), max: max.min(self.range.max) }
+    /// The moving averages, with weights that add up to 1. The newest sample has the largest key.
+    fn averages(&self) -> Vec<Range> {
+        let mut recent: Vec<&(u128, Vec<Range>)> = self.recent.iter().collect();
+        recent.sort_by_key(|(key, _)| *key);
+        let recent = &recent[recent.len().saturating_sub(RECENT)..];
+        let weights = 1.0 - (1.0 - NEWEST).powi(recent.len() as i32);
+        let of = |(value, &whole): (usize, &Range)| {
+            let mut sums = [0.0f64; 2];
+            for range in recent.iter().filter_map(|(_, ranges)| ranges.get(value)) {
+                for (sum, end) in sums.iter_mut().zip([range.min, range.max]) {
+                    *sum = *sum * (1.0 - NEWEST) + NEWEST * f64::from(end);
+                }
+            }
+            let [min, max] = sums.map(|sum| if weights > 0.0 { (sum / weights) as f32 } else { 0.0 });
+            // Rounding must not lead beyond the extremes.
+            Range { min: min.max(whole.min), max: max.min(whole.max) }
+        };
+        self.ranges.iter().enumerate().map(of).collect()
     }
 }
 
-fn observe(graph: &Graph, samples: &dyn Samples) -> Result<Vec<Seen>> {
-    if samples.is_empty() {
+impl Answer for Seen {
+    fn to_words(&self) -> Vec<u64> {
+        let recent = self.recent.iter().flat_map(|(key, ranges)| {
+            [(key >> 64) as u64, *key as u64].into_iter().chain(ranges.iter().map(pool::word))
+        });
+        self.ranges.iter().map(pool::word).chain(recent).collect()
+    }
+
+    fn from_words(&self, words: &[u64]) -> Option<Seen> {
+        let (ranges, recent) = words.split_at_checked(self.ranges.len())?;
+        let recent = recent.chunks(self.ranges.len() + 2).map(|words| match words {
+            [high, low, ranges @ ..] if ranges.len() == self.ranges.len() => {
+                Some((u128::from(*high) << 64 | u128::from(*low), ranges.iter().map(pool::range).collect()))
+            }
+            _ => None,
+        });
+        Some(Seen {
+            ranges: ranges.iter().map(pool::range).collect(),
+            recent: recent.collect::<Option<_>>()?,
+        })
+    }
+
+    fn add(&mut self, other: Seen) {
+        self.ranges.iter_mut().zip(&other.ranges).for_each(|(range, other)| *range = range.union(*other));
+        self.recent.extend(other.recent);
+        // Sorting seldom keeps it cheap.
+        if self.recent.len() > 2 * RECENT {
+            self.forget();
+        }
+    }
+}
+
+fn observe(graph: &Graph, samples: &dyn Samples) -> Result<Seen> {
+    if samples.total() == 0 {
         return Err(Error::input("the calibration data has no samples")
             .help("give some tens to hundreds of typical inputs"));
     }
     let executor = Executor::new(graph)?;
-    let fresh = || vec![Seen::default(); graph.values.len()];
-    let mut seen = by_parts(samples.len(), vec![fresh()], |numbers| {
-        let mut seen = fresh();
-        for sample in numbers {
-            observe_sample(&executor, samples, sample, &mut seen)?;
-        }
-        Ok(vec![seen])
-    })?;
-    Ok(seen.swap_remove(0))
-}
-
-/// The records of several views of the samples. They are made from parts of a fixed size instead of one for
-/// each thread, so that averages always round the same.
-fn by_parts(
-    samples: usize,
-    fresh: Vec<Vec<Seen>>,
-    see: impl Fn(std::ops::Range<usize>) -> Result<Vec<Vec<Seen>>> + Sync,
-) -> Result<Vec<Vec<Seen>>> {
-    let part = |index: usize| see(index * PART..((index + 1) * PART).min(samples));
-    let add = |merged: &mut Vec<Vec<Seen>>, later: Vec<Vec<Seen>>| {
-        merged.iter_mut().zip(&later).for_each(|(merged, later)| merge(merged, later));
-    };
-    parallel::fold(0..samples.div_ceil(PART), fresh, part, add)
-}
-
-fn merge(merged: &mut [Seen], later: &[Seen]) {
-    merged.iter_mut().zip(later).for_each(|(merged, later)| merged.merge(later));
+    ask(samples, ("ranges", graph, &[]), Seen::nothing(graph), || {
+        let parts = by_worker(
+            0..samples.len(),
+            || Seen::nothing(graph),
+            |seen, sample| {
+                let mut ranges = vec![Range::default(); graph.values.len()];
+                observe_sample(&executor, samples, sample, &mut ranges)?;
+                seen.add(Seen { ranges: ranges.clone(), recent: vec![(samples.key(sample), ranges)] });
+                Ok(())
+            },
+        )?;
+        let mut whole = Seen::nothing(graph);
+        parts.into_iter().for_each(|part| whole.add(part));
+        whole.forget();
+        Ok(whole)
+    })
 }
 
 /// Histograms over known ranges, by value.
 fn count(graph: &Graph, samples: &dyn Samples, ranges: &[Range]) -> Result<Vec<Histogram>> {
     let executor = Executor::new(graph)?;
-    let fresh = || ranges.iter().copied().map(Histogram::new).collect::<Vec<_>>();
-    let mut parts = by_worker(0..samples.len(), fresh, |histograms, sample| {
-        run(&executor, samples, sample, &mut |id, data| {
-            if let Some(histogram) = histograms.get_mut(id.0) {
-                histogram.observe(data);
-            }
-        })
-        .map(drop)
-    })?
-    .into_iter();
-    let mut merged = parts.next().unwrap_or_else(fresh);
-    for part in parts {
-        for (merged, part) in merged.iter_mut().zip(&part) {
-            merged.merge(part);
-        }
+    let fresh = || Counts(ranges.iter().copied().map(Histogram::new).collect());
+    let over: Vec<u64> = ranges.iter().map(pool::word).collect();
+    let counts = ask(samples, ("histograms", graph, &over), fresh(), || {
+        let parts = by_worker(0..samples.len(), fresh, |histograms, sample| {
+            run(&executor, samples, sample, &mut |id, data| {
+                if let Some(histogram) = histograms.0.get_mut(id.0) {
+                    histogram.observe(data);
+                }
+            })
+            .map(drop)
+        })?;
+        let mut parts = parts.into_iter();
+        let mut whole = parts.next().unwrap_or_else(fresh);
+        parts.for_each(|part| whole.add(part));
+        Ok(whole)
+    })?;
+    Ok(counts.0)
+}
+
+/// A histogram of each value.
+struct Counts(Vec<Histogram>);
+
+impl Answer for Counts {
+    fn to_words(&self) -> Vec<u64> {
+        self.0.iter().flat_map(Histogram::counts).collect()
     }
-    Ok(merged)
+
+    fn from_words(&self, words: &[u64]) -> Option<Counts> {
+        let size = Histogram::COUNTS;
+        let whole = words.len() == self.0.len() * size;
+        whole.then(|| {
+            Counts(
+                self.0
+                    .iter()
+                    .zip(words.chunks(size))
+                    .map(|(fresh, words)| fresh.with_counts(words))
+                    .collect(),
+            )
+        })
+    }
+
+    fn add(&mut self, other: Counts) {
+        self.0.iter_mut().zip(&other.0).for_each(|(merged, part)| merged.merge(part));
+    }
 }
 
 /// Runs one sample and records its values.
@@ -279,13 +335,12 @@ fn observe_sample(
     executor: &Executor,
     samples: &dyn Samples,
     sample: usize,
-    seen: &mut [Seen],
+    seen: &mut [Range],
 ) -> Result<()> {
     let mut refused = None;
-    run(executor, samples, sample, &mut |id, data| {
-        if !seen[id.0].observe(data) {
-            refused.get_or_insert((id, worst(data)));
-        }
+    run(executor, samples, sample, &mut |id, data| match Range::of(data) {
+        Some(range) => seen[id.0] = seen[id.0].union(range),
+        None => drop(refused.get_or_insert((id, worst(data)))),
     })?;
     match refused {
         None => Ok(()),

@@ -10,6 +10,7 @@
 //! alone.
 
 use super::calibrate::Chosen;
+use super::pool::{Answer, ask};
 use super::range::is_real;
 use super::samples::{Samples, run};
 use crate::error::Result;
@@ -84,6 +85,32 @@ fn widen(ranges: &mut [Vec<f32>], more: &[Vec<f32>]) {
 
 /// The largest magnitude of each channel of each pair's activation.
 fn channel_ranges(graph: &Graph, pairs: &[Pair], samples: &dyn Samples) -> Result<Vec<Vec<f32>>> {
+    let fresh = Channels(nothing(pairs));
+    let here = || gather(graph, pairs, samples).map(Channels);
+    Ok(ask(samples, ("channels", graph, &[]), fresh, here)?.0)
+}
+
+/// The largest magnitude of each channel, by pair.
+struct Channels(Vec<Vec<f32>>);
+
+impl Answer for Channels {
+    fn to_words(&self) -> Vec<u64> {
+        self.0.iter().flatten().map(|x| u64::from(x.to_bits())).collect()
+    }
+
+    fn from_words(&self, words: &[u64]) -> Option<Channels> {
+        let mut words = words.iter().map(|&word| f32::from_bits(word as u32));
+        let ranges = self.0.iter().map(|range| range.iter().map(|_| words.next()).collect::<Option<_>>());
+        let ranges = ranges.collect::<Option<_>>()?;
+        words.next().is_none().then_some(Channels(ranges))
+    }
+
+    fn add(&mut self, other: Channels) {
+        widen(&mut self.0, &other.0);
+    }
+}
+
+fn gather(graph: &Graph, pairs: &[Pair], samples: &dyn Samples) -> Result<Vec<Vec<f32>>> {
     let executor = Executor::new(graph)?;
     let parts = by_worker(
         0..samples.len(),

@@ -20,6 +20,7 @@
 
 use std::collections::HashMap;
 
+use super::pool::{self, Answer, ask};
 use super::range::{LARGEST_BOUND, Range, is_real};
 use super::samples::{Samples, run};
 use crate::error::Result;
@@ -155,24 +156,20 @@ impl Seen {
         let axes: HashMap<ValueId, usize> = graph.nodes.iter().filter_map(|n| row_axis(graph, n)).collect();
         let fresh = || Seen { ranges: vec![Range::default(); graph.values.len()], winners: HashMap::new() };
         let executor = Executor::new(graph)?;
-        let parts = by_worker(0..samples.len(), fresh, |seen, sample| {
-            run(&executor, samples, sample, &mut |id, data| {
-                seen.ranges[id.0] = seen.ranges[id.0].union(reach(data));
-                if let Some(&axis) = axes.get(&id) {
-                    seen.rows(id, &graph.value(id).shape, axis, data);
-                }
-            })
-            .map(drop)
+        let mut seen = ask(samples, ("reach", graph, &[]), fresh(), || {
+            let parts = by_worker(0..samples.len(), fresh, |seen, sample| {
+                run(&executor, samples, sample, &mut |id, data| {
+                    seen.ranges[id.0] = seen.ranges[id.0].union(reach(data));
+                    if let Some(&axis) = axes.get(&id) {
+                        seen.rows(id, &graph.value(id).shape, axis, data);
+                    }
+                })
+                .map(drop)
+            })?;
+            let mut seen = fresh();
+            parts.into_iter().for_each(|part| seen.add(part));
+            Ok(seen)
         })?;
-        let mut seen = fresh();
-        for part in parts {
-            for (range, other) in seen.ranges.iter_mut().zip(part.ranges) {
-                *range = range.union(other);
-            }
-            for (id, (low, high)) in part.winners {
-                seen.row(id, low, high);
-            }
-        }
         for (range, value) in seen.ranges.iter_mut().zip(&graph.values) {
             if let Some(elements) = value.constant.as_ref().and_then(Constant::as_f32) {
                 *range = reach(elements);
@@ -195,7 +192,35 @@ impl Seen {
 
     fn row(&mut self, id: ValueId, largest: f32, smallest: f32) {
         let (low, high) = self.winners.entry(id).or_insert((f32::INFINITY, f32::NEG_INFINITY));
-        (*low, *high) = (low.min(largest), high.max(smallest));
+        (*low, *high) = (low.min(largest + 0.0), high.max(smallest + 0.0));
+    }
+}
+
+impl Answer for Seen {
+    fn to_words(&self) -> Vec<u64> {
+        let mut winners: Vec<_> = self.winners.iter().collect();
+        winners.sort_by_key(|(id, _)| id.0);
+        let winners = winners.into_iter().flat_map(|(id, &(low, high))| [id.0 as u64, pool::pair(low, high)]);
+        self.ranges.iter().map(pool::word).chain(winners).collect()
+    }
+
+    fn from_words(&self, words: &[u64]) -> Option<Seen> {
+        let (ranges, winners) = words.split_at_checked(self.ranges.len())?;
+        let pairs = winners.chunks(2).map(|words| match words {
+            &[id, ends] if (id as usize) < self.ranges.len() => {
+                Some((ValueId(id as usize), pool::unpair(ends)))
+            }
+            _ => None,
+        });
+        Some(Seen {
+            ranges: ranges.iter().map(pool::range).collect(),
+            winners: pairs.collect::<Option<_>>()?,
+        })
+    }
+
+    fn add(&mut self, other: Seen) {
+        self.ranges.iter_mut().zip(other.ranges).for_each(|(range, other)| *range = range.union(other));
+        other.winners.into_iter().for_each(|(id, (low, high))| self.row(id, low, high));
     }
 }
 
@@ -211,7 +236,10 @@ fn row_axis(graph: &Graph, node: &Node) -> Option<(ValueId, usize)> {
 
 /// The range of numbers, zero included; NaN is ignored.
 fn reach(data: &[f32]) -> Range {
-    data.iter().fold(Range::default(), |range, &x| Range { min: range.min.min(x), max: range.max.max(x) })
+    let range = |range: Range, &x: &f32| Range { min: range.min.min(x), max: range.max.max(x) };
+    let Range { min, max } = data.iter().fold(Range::default(), range);
+    // Adding zero turns -0 into 0: which of the two comes first must not matter.
+    Range { min: min + 0.0, max: max + 0.0 }
 }
 
 fn clamp(x: f32, limit: Range) -> f32 {

@@ -26,6 +26,20 @@ impl Histogram {
         Histogram { range, cells: vec![0; CELLS], zeros: 0 }
     }
 
+    /// Number of [`counts`](Histogram::counts).
+    pub const COUNTS: usize = CELLS + 1;
+
+    /// All counts: those of the cells, and that of the zeros.
+    pub fn counts(&self) -> impl Iterator<Item = u64> + '_ {
+        self.cells.iter().copied().chain([self.zeros])
+    }
+
+    /// A histogram over the same range with these counts, of which there are [`COUNTS`](Histogram::COUNTS).
+    pub fn with_counts(&self, counts: &[u64]) -> Histogram {
+        let (cells, zeros) = counts.split_at(counts.len().min(CELLS));
+        Histogram { range: self.range, cells: cells.to_vec(), zeros: zeros.first().copied().unwrap_or(0) }
+    }
+
     /// Width of a cell.
     fn width(&self) -> f64 {
         (f64::from(self.range.max) - f64::from(self.range.min)) / CELLS as f64
@@ -52,9 +66,9 @@ impl Histogram {
     /// Adds the counts of another histogram over the same range.
     pub fn merge(&mut self, other: &Histogram) {
         for (count, more) in self.cells.iter_mut().zip(&other.cells) {
-            *count += more;
+            *count = count.wrapping_add(*more);
         }
-        self.zeros += other.zeros;
+        self.zeros = self.zeros.wrapping_add(other.zeros);
     }
 
     /// The real number at the border below cell `index`.

@@ -10,7 +10,7 @@
 //! Inputs and inner layers are named only if the outputs suffer.
 
 use super::report::OutputReport;
-use super::samples::{Samples, run};
+use super::samples::{Held, Samples, affordable, run};
 use crate::error::Result;
 use crate::graph::{Graph, Node, Op, ValueId};
 use crate::ops;
@@ -322,16 +322,18 @@ fn has_given_scale(graph: &Graph, id: ValueId) -> bool {
     node.is_some_and(|node| ops::of(&node.op).prescribed().is_some())
 }
 
-/// Runs some of the samples, taken evenly from all.
+/// Runs some of the samples.
 fn observe(graph: &Graph, samples: &dyn Samples, watched: &mut [Watched]) -> Result<()> {
-    let count = samples.len().min(SAMPLES);
+    let bytes = graph.inputs.iter().map(|&id| graph.value(id).elements() * 4).sum();
+    let samples = Held(samples.drawn(affordable(bytes, SAMPLES))?);
+    let count = samples.len();
     let executor = Executor::new(graph)?;
     let fresh =
         || -> Vec<Watched> { watched.iter().map(|w| Watched::new(graph, w.id, w.axis, w.params)).collect() };
     let part = |index: usize| {
         let mut part = fresh();
         for i in index * PART..((index + 1) * PART).min(count) {
-            run(&executor, samples, i * samples.len() / count, &mut |id, data| {
+            run(&executor, &samples, i, &mut |id, data| {
                 let shape = &graph.value(id).shape;
                 part.iter_mut().filter(|w| w.id == id).for_each(|w| w.observe(shape, data));
             })?;

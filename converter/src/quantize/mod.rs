@@ -35,6 +35,7 @@ mod inside;
 mod judge;
 mod lost;
 mod method;
+mod pool;
 mod range;
 mod report;
 mod rewrite;
@@ -56,9 +57,10 @@ pub use borders::float_borders;
 pub use fake::run_fake_quantized;
 pub use lost::scaler;
 pub use method::Calibration;
+pub use pool::{Pool, Question};
 pub use range::Range;
 pub use report::{ActivationReport, Io, Options, OutputReport, Report, Trial};
-pub use samples::{NoSamples, Samples};
+pub use samples::{Keyed, MOST_DRAWN, NoSamples, Samples, affordable, key};
 
 use std::collections::{HashMap, HashSet};
 
@@ -115,9 +117,13 @@ use crate::reference::Executor;
 pub fn quantize(graph: &Graph, samples: &dyn Samples, options: &Options) -> Result<(Graph, Report)> {
     // Refuses a graph that cannot be executed before anything else is checked.
     Executor::new(graph)?;
-    let sequence;
-    let samples = match graph.states.is_empty() || samples.is_empty() {
-        true => samples,
+    let (sequence, keyed);
+    let samples: &dyn Samples = match graph.states.is_empty() {
+        _ if samples.is_empty() || samples.pool().is_some() => samples,
+        true => {
+            keyed = Keyed::new(samples)?;
+            &keyed
+        }
         false => {
             sequence = Sequence::new(graph, samples)?;
             &sequence
@@ -171,7 +177,7 @@ fn quantize_behind(mut graph: Graph, scaled: &Scaled<'_>, options: &Options) -> 
     let (quantized, mut report) = if unknown.is_empty() {
         far::bound(&mut graph);
         build(&graph, &Statistics::none(&graph), &NoSamples, options)?
-    } else if samples.is_empty() {
+    } else if samples.total() == 0 {
         let names: Vec<String> = unknown.iter().map(|&id| graph.value(id).name.clone()).collect();
         return Err(no_range(&names));
     } else {
@@ -183,12 +189,18 @@ fn quantize_behind(mut graph: Graph, scaled: &Scaled<'_>, options: &Options) -> 
             _ => quantize_by(&graph, samples, &limits, options)?,
         }
     };
-    if unknown.is_empty() && !samples.is_empty() {
+    if unknown.is_empty() && samples.total() > 0 {
         report.notes.push("the model brings all of its ranges: the samples were not needed".into());
     } else {
-        report.samples = samples.len();
+        report.samples = samples.total();
     }
-    if !samples.is_empty() {
+    if samples.pool().is_some_and(|pool| !pool.can_draw()) {
+        report.notes.push(
+            "the accuracy of the outputs was not measured: the statistics hold no samples yet, a second round \
+             draws some"
+                .into(),
+        );
+    } else if samples.total() > 0 {
         let held_back = |shown: &dyn Samples| match unknown.is_empty() {
             true => Ok(None),
             false => quantize_by(&graph, shown, &limits, &report.options).map(|(trial, _)| Some(trial)),

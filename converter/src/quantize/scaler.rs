@@ -11,6 +11,7 @@
 
 use std::collections::HashSet;
 
+use super::pool::Pool;
 use super::range::{MOST_STEPS, Params, Range, is_real, params_for};
 use super::samples::Samples;
 use crate::error::Result;
@@ -184,12 +185,10 @@ fn step(graph: &Graph, layer: usize, data: ValueId) -> Option<Step> {
     }
 }
 
-/// The range after a scaler for some samples, taken evenly from all.
+/// The range after a scaler for some of the samples.
 fn seen(scaler: &Scaler, samples: &dyn Samples) -> Result<Range> {
-    let (all, count) = (samples.len(), samples.len().min(SAMPLES));
     let mut range = Range::default();
-    for index in 0..count {
-        let sample = samples.sample(index * all / count)?;
+    for sample in samples.drawn(SAMPLES)? {
         let scaled: Vec<f32> =
             sample.get(scaler.position).into_iter().flatten().map(|&x| scaler.apply(x)).collect();
         range = range.union(Range::of(&scaled).unwrap_or_default());
@@ -212,12 +211,41 @@ impl Samples for Scaled<'_> {
 
     fn sample(&self, index: usize) -> Result<Vec<Vec<f32>>> {
         let mut sample = self.samples.sample(index)?;
+        self.scale(&mut sample);
+        Ok(sample)
+    }
+
+    fn total(&self) -> usize {
+        self.samples.total()
+    }
+
+    fn key(&self, index: usize) -> u128 {
+        self.samples.key(index)
+    }
+
+    fn drawn(&self, most: usize) -> Result<Vec<Vec<Vec<f32>>>> {
+        let mut drawn = self.samples.drawn(most)?;
+        drawn.iter_mut().for_each(|sample| self.scale(sample));
+        Ok(drawn)
+    }
+
+    fn pool(&self) -> Option<&dyn Pool> {
+        self.samples.pool()
+    }
+
+    fn view(&self) -> String {
+        let of = |scaler: &Scaler| format!("{} {:?};", scaler.position, scaler.steps);
+        self.samples.view() + &self.scalers.iter().map(of).collect::<String>()
+    }
+}
+
+impl Scaled<'_> {
+    fn scale(&self, sample: &mut [Vec<f32>]) {
         for scaler in self.scalers {
             if let Some(input) = sample.get_mut(scaler.position) {
                 input.iter_mut().for_each(|x| *x = scaler.apply(*x));
             }
         }
-        Ok(sample)
     }
 }
 
