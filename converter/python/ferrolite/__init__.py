@@ -9,11 +9,11 @@
 `ferrolite` comes with the package (`python -m ferrolite --help`); every argument here has the program's word and meaning.
 """
 
-from . import ops
+from . import distributed, ops
 from ._errors import BudgetError, Doubt, Error, InputError, InternalError, UsageError
 from ._ferrolite import __version__
 from ._interpreter import Interpreter
-from ._model import Model, Port, boards, convert, inspect, load
+from ._model import Model, Port, boards, convert, inspect, load, statistics
 from ._session import Session
 
 __all__ = [
@@ -30,7 +30,9 @@ __all__ = [
     "__version__",
     "boards",
     "convert",
+    "distributed",
     "inspect",
     "load",
     "ops",
+    "statistics",
 ]

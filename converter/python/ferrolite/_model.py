@@ -83,7 +83,7 @@ _WRITTEN |= {f"model.{ending}": "the model" for ending in ("ferro", "tflite", "k
 # Options that are arguments here; others are words of a message, such as a value that was given.
 _ARGUMENTS = set(
     "target io calibration scale rounding flash_budget ram_budget memory streaming signature input_shape state cut strict "
-    "samples calibrate on board clock sequence report raw output".split()
+    "samples calibrate statistics shard on board clock sequence report raw output".split()
 )
 
 
@@ -211,6 +211,7 @@ def convert(
     strict: bool = False,
     samples: int | None = None,
     example: Any = None,
+    statistics: Sequence[bytes | str | os.PathLike] | None = None,
 ) -> Model:
     """Converts a trained model to int8.
 
@@ -236,6 +237,7 @@ def convert(
         strict: makes every warning an error.
         samples: the most samples to take of `calibrate`.
         example: a batch of one, or a tuple of them, to trace a torch module with; else a sample of `calibrate`.
+        statistics: in place of `calibrate`, what `statistics` gathered of each part of a data set.
 
     Raises:
         InputError: the model or the samples do not fit; `layer` names the layer.
@@ -253,6 +255,10 @@ def convert(
             ports = _input_ports(source, words, calibrate, folder)
             data = _data.write(calibrate, folder, "calibrate", ports, samples)
             words.append(f"--calibrate={data}")
+        if statistics is not None:
+            if calibrate is not None:
+                raise UsageError("`calibrate=` and `statistics=` were both given", "leave one of them out")
+            words += _part_words(statistics, folder)
         words += _options(
             {
                 "target": target,
@@ -275,6 +281,66 @@ def convert(
     _warn(facts["warnings"])
     facts.pop("output", None)
     return Model(file, facts)
+
+
+def statistics(
+    model: Any,
+    calibrate: Any,
+    *,
+    before: Sequence[bytes | str | os.PathLike] = (),
+    shard: tuple[int, int] | None = None,
+    calibration: str = "auto",
+    io: str = "int8",
+    scale: str | None = None,
+    signature: str | None = None,
+    input_shape: Shapes | None = None,
+    cut: Sequence[str] | str = (),
+    example: Any = None,
+) -> bytes:
+    """Gathers what one part of a data set says about a model, for `convert(model, statistics=parts)`.
+
+    Args:
+        model: as in `convert`; its file must have the same bytes on all machines, so give a path or bytes.
+        calibrate: the samples of this part.
+        before: the parts of the round before, all of them; `convert` says whether another round is needed.
+        shard: the number of this part, from 1, and how many there are, so that a missing one is noticed.
+        calibration, io, scale, signature, input_shape, cut, example: as `convert` will be told.
+
+    Returns:
+        The contents of a file of statistics.
+
+    Raises:
+        InputError: the model or the samples do not fit, or the parts are of something else.
+    """
+    with tempfile.TemporaryDirectory(prefix="ferrolite-") as name:
+        folder = Path(name)
+        source = _sources.saved(model, folder, lambda: _example(calibrate) if example is None else example)
+        words = _source_words(source, signature, input_shape, None, cut)
+        ports = _input_ports(source, words, calibrate, folder)
+        words.append(f"--calibrate={_data.write(calibrate, folder, 'calibrate', ports, None)}")
+        words += _options({"calibration": calibration, "io": io, "scale": scale})
+        words += _part_words(before, folder) if before else []
+        words += [f"--shard={shard[0]}/{shard[1]}"] if shard is not None else []
+        output = folder / "gathered.part"
+        facts = _ask(["statistics", source, "-o", str(output), "--json", *words], folder)
+        gathered = output.read_bytes()
+    _warn(facts["warnings"])
+    return gathered
+
+
+def _part_words(parts: Sequence[bytes | str | os.PathLike], folder: Path) -> list[str]:
+    """Files of statistics as words of a command line."""
+    if isinstance(parts, (bytes, str, os.PathLike)) or not len(parts):
+        raise UsageError("`statistics=` takes a list of parts", "give what `statistics` gathered, of all parts")
+    paths = []
+    for index, part in enumerate(parts):
+        if isinstance(part, (bytes, bytearray, memoryview)):
+            path = folder / f"{index}.part"
+            path.write_bytes(part)
+            paths.append(str(path))
+        else:
+            paths.append(_sources.given(part))
+    return ["--statistics", *paths]
 
 
 def _input_ports(source: str, words: list[str], data: Any, folder: Path) -> _data.Ports:

@@ -93,6 +93,12 @@ pub fn package() -> Result<()> {
     if !keras.is_ok_and(|status| status.success()) {
         println!("skipped: tests with Keras: it cannot be installed");
     }
+    for (what, package) in [("Dask", "dask[distributed]"), ("Ray", "ray")] {
+        let got = command(&program, &["-m", "pip", "install", "-q", package]).status();
+        if !got.is_ok_and(|status| status.success()) {
+            println!("skipped: the test of ferrolite.distributed with {what}: it cannot be installed");
+        }
+    }
     // Away from the sources, so that what is imported is the installed package.
     let elsewhere = root().join("target/python-elsewhere");
     if elsewhere.is_dir() {
