@@ -24,6 +24,7 @@ DATA is one of
   set.npy         one NumPy array
   set.csv         one sample a row
   set.csv:x1,x2   the columns of these names
+  set.tar         WebDataset: 0001.jpg with 0001.cls, or 0001.npy, or 0001.in0.npy …
   folder          pictures (.png .jpg .bmp) or recordings (.wav, 16 bits, mono);
                   in folders of their own, these are classes in the order of their names
 The first axis of an array counts samples. Floats are real values; integers of the

@@ -28,7 +28,7 @@ pub fn ending(path: &Path) -> String {
 /// The error for a file or folder that does not exist.
 pub fn absent(path: &Path) -> Error {
     Error::input(format!("{}: there is no such file or folder", path.display()))
-        .help("give a .npz, .npy or .csv file, or a folder of .png, .jpg, .bmp or .wav files")
+        .help("give a .npz, .npy, .csv or .tar file, or a folder of .png, .jpg, .bmp or .wav files")
 }
 
 /// The error for a file or folder that cannot be read.

@@ -3,28 +3,24 @@
 //! Inputs of type int16 take the recording as it is. All others take `value / 32768`, a number in [-1, 1),
 //! quantized with the input's scale.
 
-use std::io::BufReader;
-use std::path::Path;
+use std::io::Cursor;
 
 use hound::{SampleFormat, WavReader};
 
-use super::argument::cannot_read;
+use super::item::Item;
 use super::spec::{InputSpec, Row};
 use crate::error::{Error, Result};
 use crate::graph::DType;
 
 /// Reads one recording, which must be as long as the input.
-pub fn read(path: &Path, spec: &InputSpec) -> Result<Row> {
-    let shown = path.display();
+pub fn read(item: &Item, spec: &InputSpec) -> Result<Row> {
+    let shown = item.path.display();
     let broken = |why: String| {
         Error::input(format!("{shown}: {why}"))
             .help("supported are uncompressed .wav files, 16 bits, one channel")
     };
-    let file = crate::files::open(path).map_err(|e| cannot_read(path, e))?;
-    let mut reader = WavReader::new(BufReader::new(file)).map_err(|e| match e {
-        hound::Error::IoError(e) if e.kind() != std::io::ErrorKind::UnexpectedEof => cannot_read(path, e),
-        e => broken(format!("not a recording that can be read ({e})")).caused_by(e),
-    })?;
+    let mut reader = WavReader::new(Cursor::new(item.bytes()?))
+        .map_err(|e| broken(format!("not a recording that can be read ({e})")).caused_by(e))?;
     let format = reader.spec();
     if format.channels != 1 || format.bits_per_sample != 16 || format.sample_format != SampleFormat::Int {
         return Err(broken(format!(
@@ -52,6 +48,8 @@ pub fn read(path: &Path, spec: &InputSpec) -> Result<Row> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     fn wav(path: &Path, channels: u16, values: &[i16]) {
@@ -73,14 +71,14 @@ mod tests {
         wav(&path, 1, &[0, 16384, -32768]);
         let mut spec =
             InputSpec { name: "x".into(), shape: vec![1, 3], dtype: DType::Float32, quantization: None };
-        assert_eq!(read(&path, &spec).unwrap(), Row::Real(vec![0.0, 0.5, -1.0]));
+        assert_eq!(read(&path.clone().into(), &spec).unwrap(), Row::Real(vec![0.0, 0.5, -1.0]));
         spec.dtype = DType::Int16;
-        assert_eq!(read(&path, &spec).unwrap(), Row::Raw(vec![0, 0, 0, 0x40, 0, 0x80]));
+        assert_eq!(read(&path.clone().into(), &spec).unwrap(), Row::Raw(vec![0, 0, 0, 0x40, 0, 0x80]));
         spec.shape = vec![1, 4];
-        assert!(read(&path, &spec).unwrap_err().message.contains("3 values long"));
+        assert!(read(&path.clone().into(), &spec).unwrap_err().message.contains("3 values long"));
         wav(&path, 2, &[0, 1]);
-        assert!(read(&path, &spec).unwrap_err().message.contains("2 channels"));
+        assert!(read(&path.clone().into(), &spec).unwrap_err().message.contains("2 channels"));
         std::fs::write(&path, b"RIFF").unwrap();
-        assert!(read(&path, &spec).is_err());
+        assert!(read(&path.clone().into(), &spec).is_err());
     }
 }

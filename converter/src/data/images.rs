@@ -7,13 +7,14 @@
 //! = pixel` for uint8, `q = pixel - 128` for int8. The training pipelines of these four ranges amount to the
 //! same. Other numbers (say, other means for each channel) come from a `.npz` file.
 
-use std::path::{Path, PathBuf};
+use std::io::Cursor;
+use std::path::Path;
 
 use image::imageops::FilterType;
 use image::{DynamicImage, ImageReader, Limits};
 
 use super::Scale;
-use super::argument::cannot_read;
+use super::item::Item;
 use super::spec::{InputSpec, Row};
 use crate::error::{Error, Result};
 use crate::graph::DType;
@@ -53,8 +54,11 @@ impl Frame {
     }
 
     /// A note if some pictures have another size; it names the size of the first of them.
-    pub fn resized(&self, files: &[PathBuf]) -> Option<String> {
-        let size = |file: &PathBuf| file.is_file().then(|| image::image_dimensions(file).ok()).flatten();
+    pub fn resized(&self, files: &[Item]) -> Option<String> {
+        let size = |file: &Item| {
+            let reader = ImageReader::new(Cursor::new(file.bytes().ok()?)).with_guessed_format().ok()?;
+            reader.into_dimensions().ok()
+        };
         let (width, height) = (self.width, self.height);
         let other = |&size: &(u32, u32)| size != (width, height);
         let (w, h) = files.iter().take(LOOKED_AT).filter_map(size).find(other)?;
@@ -75,8 +79,8 @@ pub(super) fn pixels_are_raw(spec: &InputSpec) -> bool {
 }
 
 /// Reads one picture as a sample. Without a scale, pixels are the input's raw values.
-pub fn read(path: &Path, spec: &InputSpec, frame: Frame, scale: Option<Scale>) -> Result<Row> {
-    let pixels = pixels(path, frame)?;
+pub fn read(item: &Item, spec: &InputSpec, frame: Frame, scale: Option<Scale>) -> Result<Row> {
+    let pixels = pixels(item, frame)?;
     let channels = frame.channels;
     // In a picture, channels are innermost.
     let place = |i: usize| match frame.first {
@@ -92,10 +96,11 @@ pub fn read(path: &Path, spec: &InputSpec, frame: Frame, scale: Option<Scale>) -
 }
 
 /// The pixels of a picture after it was fitted into a frame, channels innermost.
-fn pixels(path: &Path, frame: Frame) -> Result<Vec<u8>> {
-    let mut reader = crate::files::open(path)
-        .and_then(|file| ImageReader::new(std::io::BufReader::new(file)).with_guessed_format())
-        .map_err(|e| cannot_read(path, e))?;
+fn pixels(item: &Item, frame: Frame) -> Result<Vec<u8>> {
+    let path = &item.path;
+    let mut reader = ImageReader::new(Cursor::new(item.bytes()?))
+        .with_guessed_format()
+        .map_err(|e| Error::input(format!("{}: cannot be read: {e}", path.display())).caused_by(e))?;
     let mut limits = Limits::default();
     (limits.max_image_width, limits.max_image_height) = (Some(1 << 15), Some(1 << 15));
     reader.limits(limits);
@@ -156,23 +161,25 @@ mod tests {
         RgbImage::from_pixel(8, 6, Rgb([255, 0, 51])).save(&colour).unwrap();
 
         let float = spec(&[1, 2, 2, 1], DType::Float32, None);
-        let row = read(&grey, &float, Frame::of(&float).unwrap(), Some(Scale::ZeroToOne)).unwrap();
+        let row =
+            read(&grey.clone().into(), &float, Frame::of(&float).unwrap(), Some(Scale::ZeroToOne)).unwrap();
         assert_eq!(row, Row::Real(vec![0.0, 1.0, 0.0, 0.0]));
 
         let raw = spec(&[2, 2], DType::Int8, Some((1.0 / 255.0, -128)));
-        let row = read(&grey, &raw, Frame::of(&raw).unwrap(), None).unwrap();
+        let row = read(&grey.clone().into(), &raw, Frame::of(&raw).unwrap(), None).unwrap();
         assert_eq!(row, Row::Raw(vec![0x80, 0x7f, 0x80, 0x80]));
 
         let rgb = spec(&[1, 3, 4, 3], DType::Float32, None);
-        let row = read(&colour, &rgb, Frame::of(&rgb).unwrap(), Some(Scale::ZeroToOne)).unwrap();
+        let row =
+            read(&colour.clone().into(), &rgb, Frame::of(&rgb).unwrap(), Some(Scale::ZeroToOne)).unwrap();
         assert_eq!(row, Row::Real([1.0, 0.0, 0.2].repeat(12)));
         let planes = spec(&[1, 3, 3, 4], DType::Float32, None);
         // A shape that can be read both ways has its channels last.
         assert_eq!(Frame::of(&spec(&[1, 3, 4, 3], DType::Float32, None)).map(|f| f.first), Some(false));
         let frame = Frame::of(&planes).unwrap();
-        let row = read(&colour, &planes, frame, Some(Scale::ZeroTo255)).unwrap();
+        let row = read(&colour.clone().into(), &planes, frame, Some(Scale::ZeroTo255)).unwrap();
         assert_eq!(row, Row::Real([[255.0f32; 12], [0.0; 12], [51.0; 12]].concat()));
-        let files = [colour.clone()];
+        let files = [colour.clone().into()];
         assert!(frame.resized(&files).unwrap().contains("8x6 pixels are resized to 4x3"));
         assert!(Frame { width: 8, height: 6, ..frame }.resized(&files).is_none());
         let other = Frame { width: 8, height: 8, ..frame }.resized(&files).unwrap();

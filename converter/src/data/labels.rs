@@ -5,7 +5,7 @@ use std::io::BufReader;
 use super::argument::{cannot_read, ending, split_argument};
 use super::npy::{Array, shape_text};
 use super::npz::Npz;
-use super::{csv, folders};
+use super::{csv, folders, tar};
 use crate::error::{Error, Result};
 
 /// What the model should answer, one entry for each sample.
@@ -77,6 +77,12 @@ pub fn load_labels(argument: &str, data: &str) -> Result<Labels> {
         return files.classes.map(Labels::Classes).ok_or_else(|| {
             Error::input(format!("{argument}: the samples do not lie in folders of their classes"))
                 .help("put the samples of each class into a folder of its own")
+        });
+    }
+    if path.exists() && kind == "tar" {
+        return tar::Samples::open(&path)?.classes()?.map(Labels::Classes).ok_or_else(|| {
+            Error::input(format!("{argument}: the samples have no classes"))
+                .help("put the number of its class beside each sample: 0001.cls beside 0001.jpg")
         });
     }
     if path.exists() && kind == "npy" {

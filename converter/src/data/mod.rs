@@ -7,6 +7,7 @@
 //! | `set.npy` | the array, for a model with one input |
 //! | `set.csv` | one sample a row, a column for each element (see [`csv`]) |
 //! | `set.csv:x1,x2` | the columns of these names |
+//! | `set.tar` | WebDataset: pictures, recordings or arrays, with their classes, by the names of the members (see [`tar`]) |
 //! | a folder or a file of `.png`, `.jpg`, `.bmp` | one picture a sample (see [`images`], and [`Scale`] for the scaling) |
 //! | a folder or a file of `.wav` | one recording a sample (see [`audio`]) |
 //! | a folder of folders of these | the same; each folder is a class, in the order of their names |
@@ -45,6 +46,7 @@ pub mod csv;
 pub mod first_layers;
 mod folders;
 pub mod images;
+mod item;
 mod labels;
 pub mod npy;
 pub mod npz;
@@ -52,6 +54,7 @@ mod outside;
 mod scale;
 mod spec;
 mod stream;
+mod tar;
 
 pub use labels::{Labels, load_labels};
 pub use outside::Outside;
@@ -59,13 +62,15 @@ pub use scale::Scale;
 pub use spec::{InputSpec, Row, dequantize, input_specs, integers};
 
 use std::borrow::Cow;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use self::folders::Files;
 use self::images::Frame;
+use self::item::Item;
 use self::npy::{Array, Element, Header, shape_text};
 use self::npz::Npz;
 use self::stream::{Packing, Place, Stream};
+use self::tar::Kind;
 use crate::error::{Error, Result};
 use crate::text::plain;
 pub(crate) use argument::path_of;
@@ -102,9 +107,9 @@ enum Source {
     /// `origin` is the file and the array, for messages.
     Array { array: Rows, origin: String },
     /// One file for each sample, read when it is needed.
-    Images { files: Vec<PathBuf>, frame: Frame, scale: Option<Scale> },
+    Images { files: Vec<Item>, frame: Frame, scale: Option<Scale> },
     /// One file for each sample, read when it is needed.
-    Recordings { files: Vec<PathBuf> },
+    Recordings { files: Vec<Item> },
 }
 
 /// An array of samples.
@@ -174,9 +179,10 @@ impl Dataset {
         let (path, array) = split_argument(argument);
         let (mut labels, mut notes) = (None, Vec::new());
         let sources = if path.is_dir() {
-            let files = folders::list(&path)?;
-            let source = from_files(&path, &files, only(specs, &path)?, options, &mut notes)?;
-            labels = files.classes.map(Labels::Classes);
+            let Files { files, ending, classes } = folders::list(&path)?;
+            let files = files.into_iter().map(Item::from).collect();
+            let source = from_files(&path, files, &ending, only(specs, &path)?, options, &mut notes)?;
+            labels = classes.map(Labels::Classes);
             vec![source]
         } else {
             match ending(&path).as_str() {
@@ -192,10 +198,22 @@ impl Dataset {
                     arrays.into_iter().map(held).collect()
                 }
                 _ if !path.exists() => return Err(absent(&path)),
+                "tar" => {
+                    let samples = tar::Samples::open(&path)?;
+                    labels = samples.classes()?.map(Labels::Classes);
+                    let names: Vec<&str> = specs.iter().map(|spec| plain(&spec.name)).collect();
+                    let origin = path.display().to_string();
+                    let held = |array| Source::Array { array: Rows::Held(array), origin: origin.clone() };
+                    match samples.of(&names)? {
+                        Kind::Files(files, ending) => {
+                            vec![from_files(&path, files, &ending, only(specs, &path)?, options, &mut notes)?]
+                        }
+                        Kind::Arrays(arrays) => arrays.into_iter().map(held).collect(),
+                    }
+                }
                 other => {
-                    let files =
-                        Files { files: vec![path.to_path_buf()], ending: other.into(), classes: None };
-                    vec![from_files(&path, &files, only(specs, &path)?, options, &mut notes)?]
+                    let files = vec![Item::from(path.clone())];
+                    vec![from_files(&path, files, other, only(specs, &path)?, options, &mut notes)?]
                 }
             }
         };
@@ -500,18 +518,18 @@ fn from_npy(path: &Path, memory: usize) -> Result<Source> {
 
 fn from_files(
     path: &Path,
-    Files { files, ending, .. }: &Files,
+    files: Vec<Item>,
+    ending: &str,
     spec: &InputSpec,
     options: &Options,
     notes: &mut Vec<String>,
 ) -> Result<Source> {
-    let files = files.clone();
     if ending == "wav" {
         return Ok(Source::Recordings { files });
     }
-    if !images::ENDINGS.contains(&ending.as_str()) {
+    if !images::ENDINGS.contains(&ending) {
         return Err(Error::input(format!("{}: this kind of data is not supported", path.display()))
-            .help("give a .npz, .npy or .csv file, or a folder of .png, .jpg, .bmp or .wav files"));
+            .help("give a .npz, .npy, .csv or .tar file, or a folder of .png, .jpg, .bmp or .wav files"));
     }
     let frame = Frame::of(spec).ok_or_else(|| images::no_frame(path, spec))?;
     let first = |list: &[Option<Scale>]| list.first().copied().flatten();

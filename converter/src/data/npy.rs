@@ -282,6 +282,14 @@ impl Array {
         (elements(&shape)? == values.len()).then_some(Array { element: Element::Float32, shape, bytes })
     }
 
+    /// Arrays of one shape and type as the rows of one.
+    pub(super) fn stacked(rows: Vec<Array>) -> Array {
+        let inner = rows.first().map_or(&[][..], |row| &row.shape);
+        let shape = [&[rows.len()], inner].concat();
+        let element = rows.first().map_or(Element::Float32, |row| row.element);
+        Array { element, shape, bytes: rows.into_iter().flat_map(|row| row.bytes).collect() }
+    }
+
     /// Element type.
     pub fn element(&self) -> Element {
         self.element
