@@ -301,9 +301,10 @@ pub struct RunArgs {
     /// Write what the variables hold after the last sample, as --state takes it
     #[arg(long, value_name = "OUT.npz")]
     pub state_output: Option<PathBuf>,
-    /// The board to run on
-    #[arg(long = "on", value_name = "BOARD", default_value = "host", value_parser = PossibleValuesParser::new(board_names()))]
-    pub board: String,
+    /// The board to run on, or several with commas between them, whose answers must be the same
+    #[arg(long = "on", value_name = "BOARD", default_value = "host", value_delimiter = ',',
+          value_parser = PossibleValuesParser::new(board_names()))]
+    pub boards: Vec<String>,
     /// What the pixels of pictures become: 0..255, 0..1, -1..1, or imagenet (0..1 minus ImageNet's means,
     /// divided by its deviations); by default chosen from the model's first layers or its input's range
     #[arg(long, value_name = "RANGE", allow_hyphen_values = true, value_parser = str::parse::<Scale>)]
@@ -339,9 +340,10 @@ pub struct CompareArgs {
     /// beside the data; left out, they are the folders that the samples lie in
     #[arg(long, value_name = "ARRAY")]
     pub labels: Option<String>,
-    /// The board that runs the converted model
-    #[arg(long = "on", value_name = "BOARD", default_value = "host", value_parser = PossibleValuesParser::new(board_names()))]
-    pub board: String,
+    /// The board that runs the converted model, or several with commas between them, whose answers must be the same
+    #[arg(long = "on", value_name = "BOARD", default_value = "host", value_delimiter = ',',
+          value_parser = PossibleValuesParser::new(board_names()))]
+    pub boards: Vec<String>,
     /// Also write a page about the comparison: sizes, accuracy, what each layer costs, graph, memory, confusion
     #[arg(long, value_name = "OUT.html")]
     pub report: Option<PathBuf>,
@@ -366,12 +368,13 @@ pub struct BenchArgs {
     /// The converted model
     #[arg(value_name = "FILE.ferro")]
     pub file: PathBuf,
-    /// The board to measure on; host, or with --lock the boards of the lock, where it is left out
-    #[arg(long = "on", value_name = "BOARD", value_parser = PossibleValuesParser::new(board_names()))]
-    pub board: Option<String>,
+    /// The board to measure on, or several with commas between them; host, or with --lock the boards of the lock, where it
+    /// is left out
+    #[arg(long = "on", value_name = "BOARD", value_delimiter = ',', value_parser = PossibleValuesParser::new(board_names()))]
+    pub boards: Vec<String>,
     /// Estimate time and energy on a board that one can buy (nucleo-l4r5zi); an emulator of its core runs the model
     #[arg(long = "board", value_name = "BOARD", value_parser = PossibleValuesParser::new(part_names()),
-          conflicts_with_all = ["board", "lock"])]
+          conflicts_with_all = ["boards", "lock"])]
     pub part: Option<String>,
     /// Estimate the time of an inference at this clock of the core (120MHz), from modelled cycles
     #[arg(long, value_name = "CLOCK", value_parser = parse_clock)]
@@ -801,7 +804,7 @@ mod tests {
         ) else {
             panic!("not run")
         };
-        assert_eq!((args.board.as_str(), args.sequence), ("qemu-riscv32", true));
+        assert_eq!((args.boards.as_slice(), args.sequence), (&["qemu-riscv32".to_string()][..], true));
         for line in [
             "convert m.tflite -o m.ferro",
             "inspect m.ferro --json",

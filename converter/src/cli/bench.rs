@@ -20,15 +20,45 @@ pub fn execute(args: &BenchArgs) -> Result<Printed> {
     if let Some(lock) = &args.lock {
         return locked(args, lock);
     }
-    let measured = measure(
-        args,
-        &ModelFile::read(&args.file)?,
-        args.part.as_deref().or(args.board.as_deref()).unwrap_or(HOST),
-    )?;
-    if args.json {
-        return Printed::json(&measured);
+    let mut boards = super::distinct(&args.boards)?;
+    boards.extend(args.part.as_deref());
+    if boards.is_empty() {
+        boards.push(HOST);
     }
-    Ok(Printed::Text(describe(&measured)))
+    let file = ModelFile::read(&args.file)?;
+    let measured = boards.iter().map(|board| measure(args, &file, board)).collect::<Result<Vec<_>>>()?;
+    match measured.as_slice() {
+        [one] if args.json => Printed::json(one),
+        [one] => Ok(Printed::Text(describe(one))),
+        several if args.json => Printed::json(&json!({ "boards": several })),
+        several => Ok(Printed::Text(beside_one_another(several))),
+    }
+}
+
+/// What an inference costs on several boards, as a table, and then each with its layers.
+fn beside_one_another(measured: &[Measured]) -> String {
+    let number = |n: Option<u64>| n.map_or("-".into(), text::thousands);
+    let columns = [
+        Column::Left("board"),
+        Column::Right("instructions"),
+        Column::Right("cycles"),
+        Column::Right("µs here"),
+        Column::Right("stack"),
+        Column::Right("runtime flash"),
+    ];
+    let row = |measured: &Measured| {
+        vec![
+            measured.board.clone(),
+            number(measured.instructions),
+            number(measured.cycles),
+            measured.wall_us.map_or("-".into(), |t| format!("{t:.1}")),
+            number(measured.stack_bytes),
+            number(measured.runtime_flash_bytes),
+        ]
+    };
+    let table = text::table(&columns, measured.iter().map(row));
+    let each = measured.iter().map(|measured| format!("\n\n{}", describe(measured).trim_end()));
+    format!("{table}{}\n", each.collect::<String>())
 }
 
 fn measure(args: &BenchArgs, file: &ModelFile, board: &str) -> Result<Measured> {
@@ -61,9 +91,9 @@ fn locked(args: &BenchArgs, path: &Path) -> Result<Printed> {
                 .caused_by(error));
         }
     };
-    let boards: Vec<String> = match &args.board {
-        Some(board) => vec![board.clone()],
-        None => lock.boards().into_iter().map(String::from).collect(),
+    let boards: Vec<String> = match super::distinct(&args.boards)?.is_empty() {
+        false => args.boards.clone(),
+        true => lock.boards().into_iter().map(String::from).collect(),
     };
     if boards.is_empty() || boards.iter().any(|board| board == HOST) {
         return Err(Error::usage(

@@ -10,7 +10,7 @@ use super::{Printed, refuse_if_strict, remarks};
 use crate::compare::pairs::input_names;
 use crate::compare::{self, Answer as Class, Comparison, Options, WorstSample};
 use crate::data::{self, Dataset, first_layers, load_labels};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::import;
 use crate::model_file::{self, ModelFile};
 use crate::report::html::{self, Study};
@@ -42,8 +42,16 @@ pub fn execute(args: &CompareArgs) -> Result<Printed> {
         None => data.labels().cloned(),
     };
 
-    let options = Options { labels: labels.as_ref(), board: &args.board };
-    let mut comparison = compare::compare(&source, &model, &data, &options, &Bars::new(args.json))?;
+    let boards = super::distinct(&args.boards)?;
+    let mut comparisons = Vec::new();
+    for &board in &boards {
+        let options = Options { labels: labels.as_ref(), board };
+        comparisons.push(compare::compare(&source, &model, &data, &options, &Bars::new(args.json))?);
+    }
+    let mut comparison = comparisons.remove(0);
+    for (board, other) in boards.iter().skip(1).zip(&comparisons) {
+        same_figures((boards[0], &comparison), (board, other))?;
+    }
     if !model.source_hash().is_empty() && *model.source_hash() != imported.source_hash {
         comparison.notes.push(format!(
             "{} is not the file that {} was made from: they are compared as if they were the same network",
@@ -71,9 +79,60 @@ pub fn execute(args: &CompareArgs) -> Result<Printed> {
     }
     files.commit()?;
     if args.json {
-        return Printed::json(&comparison);
+        if boards.len() == 1 {
+            return Printed::json(&comparison);
+        }
+        let of = |board: &&str| -> Result<serde_json::Value> {
+            let mut object = match Printed::json(&comparison)? {
+                Printed::Json(object) => object,
+                Printed::Text(text) => text.into(),
+            };
+            object["board"] = serde_json::json!(board);
+            Ok(object)
+        };
+        let objects = boards.iter().map(of).collect::<Result<Vec<_>>>()?;
+        let (notes, warnings) = (&comparison.notes, &comparison.warnings);
+        return Ok(Printed::Json(
+            serde_json::json!({ "boards": objects, "notes": notes, "warnings": warnings }),
+        ));
     }
-    Ok(Printed::Text(describe(&comparison, &args.board, args.report.as_deref())))
+    let mut out = String::new();
+    if boards.len() > 1 {
+        let columns =
+            [Column::Left("board"), Column::Right("signal to noise"), Column::Right("accuracy, quantized")];
+        let row = |board: &&str| {
+            vec![
+                board.to_string(),
+                text::decibels(comparison.sqnr_db),
+                text::percent(comparison.accuracy_quantized),
+            ]
+        };
+        out += &format!("{}\n\n", text::table(&columns, boards.iter().map(row)));
+    }
+    Ok(Printed::Text(out + &describe(&comparison, &boards.join(", "), args.report.as_deref())))
+}
+
+/// Refuses boards whose answers differ. What is compared with the float model differs where they do.
+fn same_figures((first, wanted): (&str, &Comparison), (board, found): (&str, &Comparison)) -> Result<()> {
+    let figures = |comparison: &Comparison| {
+        let outputs = comparison
+            .outputs
+            .iter()
+            .map(|output| (output.sqnr_db, output.max_abs_error, output.mse_quantized));
+        (comparison.max_abs_error, comparison.mse_quantized, outputs.collect::<Vec<_>>())
+    };
+    let layers =
+        |comparison: &Comparison| comparison.layers.iter().map(|layer| layer.sqnr_db).collect::<Vec<_>>();
+    // A board without room for what the layers answer reports none.
+    let both = !wanted.layers.is_empty() && !found.layers.is_empty();
+    if figures(wanted) == figures(found) && !(both && layers(wanted) != layers(found)) {
+        return Ok(());
+    }
+    Err(Error::internal(format!(
+        "{board} answers otherwise than {first}: signal to noise {} there, {} here",
+        text::decibels(found.sqnr_db),
+        text::decibels(wanted.sqnr_db)
+    )))
 }
 
 fn describe(comparison: &Comparison, board: &str, report: Option<&Path>) -> String {

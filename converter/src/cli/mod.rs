@@ -104,6 +104,15 @@ fn guarded<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     })
 }
 
+/// The boards of `--on`, of which each may be named once.
+fn distinct(boards: &[String]) -> Result<Vec<&str>> {
+    let names: Vec<&str> = boards.iter().map(String::as_str).collect();
+    match names.iter().enumerate().find(|(index, name)| names[..*index].contains(name)) {
+        None => Ok(names),
+        Some((_, name)) => Err(Error::usage(format!("--on names {name} twice")).help("name each board once")),
+    }
+}
+
 fn carry_out(line: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> Result<Printed> {
     match args::parse(line)? {
         Request::Print(text) => Ok(Printed::Text(text)),

@@ -54,19 +54,28 @@ pub fn execute(args: &RunArgs) -> Result<Printed> {
     };
     let data = Dataset::load_with(&args.input, &model_file::input_specs(&model), &settings)?;
     let mut notes = data.notes().to_vec();
-    let mut warnings: Vec<String> =
-        foreign_packing(&args.board, model.target(), model.target_name()).into_iter().collect();
+    let boards = super::distinct(&args.boards)?;
+    let mut warnings: Vec<String> = boards
+        .iter()
+        .filter_map(|board| foreign_packing(board, model.target(), model.target_name()))
+        .collect();
     for outside in data.outside(&settings.ranges)? {
         outside.tell(&mut notes, &mut warnings);
     }
     refuse_if_strict(args.strict, &warnings)?;
 
     let layers = args.layers.is_some();
-    let options = RunOptions { board: &args.board, sequence: args.sequence, layers, ..RunOptions::default() };
+    let first = boards.first().map_or(HOST, |board| board);
+    let options = RunOptions { board: first, sequence: args.sequence, layers, ..RunOptions::default() };
     let (result, layers) = match args.state.is_some() || args.state_output.is_some() {
         true => (run_with_state(args, &model, &data, &options, &mut files)?, Vec::new()),
         false => run::run(&model, &data, &options, &Bars::new(args.json))?,
     };
+    for board in boards.iter().skip(1) {
+        let options = RunOptions { board, sequence: args.sequence, ..RunOptions::default() };
+        let (other, _) = run::run(&model, &data, &options, &Bars::new(args.json))?;
+        same_answers((first, &result), (board, &other))?;
+    }
     if let Some(path) = &args.output {
         stage(&mut files, path, &result.arrays())?;
     }
@@ -76,15 +85,27 @@ pub fn execute(args: &RunArgs) -> Result<Printed> {
     files.commit()?;
 
     if args.json {
-        return Printed::json(&Facts {
-            board: args.board.clone(),
-            samples: result.samples.len(),
-            outputs: outputs_json(&result)?,
-            notes,
-            warnings,
-        });
+        let facts = |board: &&str| {
+            let (board, samples) = (board.to_string(), result.samples.len());
+            Ok(Facts {
+                board,
+                samples,
+                outputs: outputs_json(&result)?,
+                notes: notes.clone(),
+                warnings: warnings.clone(),
+            })
+        };
+        let mut facts = boards.iter().map(facts).collect::<Result<Vec<_>>>()?;
+        return match facts.len() {
+            1 => Printed::json(&facts.remove(0)),
+            _ => Printed::json(&json!({ "boards": facts, "notes": notes, "warnings": warnings })),
+        };
     }
-    let mut out = answers(&result, |class| model.names().label(class).map(str::to_string));
+    let mut out = match boards.len() {
+        1 => String::new(),
+        _ => on_boards(&boards, &result) + "\n",
+    };
+    out += &answers(&result, |class| model.names().label(class).map(str::to_string));
     out += &meanings(&result);
     out += &remarks(&notes, &warnings);
     for path in args.output.iter().chain(&args.layers).chain(&args.state_output) {
@@ -101,7 +122,7 @@ fn run_with_state(
     options: &RunOptions<'_>,
     files: &mut Outputs,
 ) -> Result<RunOutput> {
-    if args.board != HOST || args.layers.is_some() {
+    if args.boards.iter().any(|board| board != HOST) || args.layers.is_some() {
         return Err(Error::usage("--state and --state-output work on the host, and without --layers")
             .help("leave out --on, or --layers"));
     }
@@ -123,6 +144,39 @@ fn run_with_state(
         stage(files, path, &model_file::contents(model, &after))?;
     }
     Ok(result)
+}
+
+/// Refuses answers of two boards that differ in a byte.
+fn same_answers((first, wanted): (&str, &RunOutput), (board, found): (&str, &RunOutput)) -> Result<()> {
+    let mut differing = 0;
+    let mut shown = None;
+    for (sample, (wanted_outputs, found_outputs)) in wanted.samples.iter().zip(&found.samples).enumerate() {
+        for (index, (a, b)) in
+            wanted_outputs.iter().zip(found_outputs).enumerate().filter(|(_, (a, b))| a != b)
+        {
+            differing += 1;
+            let at = a.iter().zip(b).position(|(a, b)| a != b).unwrap_or(a.len().min(b.len()));
+            let name = wanted.ports.get(index).map_or("", |port| port.name.as_str());
+            shown.get_or_insert_with(|| format!("output `{name}` of sample {sample}, from byte {at} on"));
+        }
+    }
+    match shown {
+        None => Ok(()),
+        Some(place) => Err(Error::internal(format!(
+            "{board} answers otherwise than {first}: {place}; {differing} of {} answers differ",
+            wanted.samples.len() * wanted.ports.len()
+        ))),
+    }
+}
+
+/// The boards that gave these answers, as a table.
+fn on_boards(boards: &[&str], result: &RunOutput) -> String {
+    let columns = [Column::Left("board"), Column::Right("samples"), Column::Left("answers")];
+    let row = |(index, board): (usize, &&str)| {
+        let answers = if index == 0 { "these".to_string() } else { "the same bytes".into() };
+        vec![board.to_string(), text::count(result.samples.len()), answers]
+    };
+    text::table(&columns, boards.iter().enumerate().map(row))
 }
 
 /// Stages arrays as an archive.
