@@ -81,8 +81,8 @@
 //! | make it smaller and int8 | [`passes`], [`mod@quantize`] |
 //! | write a file, and code for it | [`emit`], [`mod@convert`], [`bindings`], [`project`] |
 //! | take over a project of TFLM | [`migrate`] |
-//! | send a new model to devices | [`fits`], [`update`] |
 //! | answer requests over HTTP | [`serve`] |
+//! | send a new model to devices, keep old files in use | [`fits`], [`update`], [`upgrade`] |
 //! | read a file, run it, step through it | [`model_file`], [`mod@run`], [`eager`] |
 //! | compare, measure, report | [`mod@compare`], [`mod@bench`], [`report`] |
 //! | run it on a microcontroller's core | [`board`] |
@@ -127,6 +127,7 @@ pub mod text;
 mod tflite;
 mod unsupported;
 pub mod update;
+pub mod upgrade;
 pub mod written;
 
 pub use ferrolite_graph::{Error, Fault, Result, error, graph};

@@ -826,3 +826,61 @@ fn numbers_of_words_are_int32_and_name_rows() {
         desk.bad(command, 1, "layer `t1` (GATHER) is asked for index 30");
     }
 }
+
+#[test]
+fn parts_of_a_data_set_make_the_same_file() {
+    let desk = Desk::new();
+    desk.take("digits_mlp/digits_mlp_float.tflite", "net.tflite");
+    let mut npz = Npz::open(&repository().join("tests/models/digits_mlp/data.npz")).unwrap();
+    let rows = npz.read("cal_x").unwrap();
+    let reals: Vec<f32> = (0..rows.rows()).flat_map(|row| rows.row_f32(row)).collect();
+    let samples = |name: &str, from: usize, to: usize| {
+        desk.npz(name, "x", &[to - from, 64], &reals[from * 64..to * 64]);
+    };
+    samples("all.npz", 0, 100);
+    samples("a.npz", 70, 100);
+    samples("b.npz", 0, 70);
+    desk.good("convert net.tflite --calibrate all.npz --calibration mse -o whole.ferro");
+    let part =
+        desk.json("statistics net.tflite --calibrate a.npz --calibration mse -o a.part --shard 1/2 --json");
+    assert_eq!((part["samples"].as_u64(), part["round"].as_u64()), (Some(30), Some(1)));
+    desk.bad("convert net.tflite --statistics a.part --calibration mse -o merged.ferro", 1, "missing: 2");
+    desk.good("statistics net.tflite --calibrate b.npz --calibration mse -o b.part --shard 2/2");
+    desk.bad(
+        "convert net.tflite --statistics a.part b.part --calibration mse -o merged.ferro",
+        1,
+        "another question",
+    );
+    desk.bad(
+        "convert net.tflite --statistics a.part b.part -o merged.ferro",
+        1,
+        "gathered with --calibration mse",
+    );
+    for name in ["a", "b"] {
+        // The parts are replaced when all have been read.
+        desk.good(&format!(
+            "statistics net.tflite --calibrate {name}.npz --calibration mse --statistics a.part b.part -o {name}.new"
+        ));
+    }
+    let facts =
+        desk.json("convert net.tflite --statistics b.new a.new --calibration mse -o merged.ferro --json");
+    assert_eq!(facts["calibration_samples"].as_u64(), Some(100));
+    assert_eq!(fs::read(desk.path("merged.ferro")).unwrap(), fs::read(desk.path("whole.ferro")).unwrap());
+    desk.bad("statistics whole.ferro --calibrate a.npz -o c.part", 1, "already a Ferrolite model");
+    desk.bad("statistics net.tflite --calibrate a.npz -o c.part --shard 3/2", 2, "3/8");
+}
+
+#[test]
+fn a_file_is_upgraded_and_boards_are_named_once() {
+    let desk = Desk::new();
+    desk.take("sine/sine.ferro", "sine.ferro");
+    desk.take("sine/version_1.ferro", "one.ferro");
+    let facts = desk.json("upgrade sine.ferro -o new.ferro --json");
+    assert_eq!(keys(&facts), ["changes", "input", "model_bytes", "notes", "output", "warnings"]);
+    assert_eq!(fs::read(desk.path("new.ferro")).unwrap(), fs::read(desk.path("sine.ferro")).unwrap());
+    assert!(desk.good("upgrade sine.ferro -o new.ferro").contains("as it was"));
+    desk.bad("upgrade one.ferro -o two.ferro", 1, "version 1");
+    desk.npz("x.npz", "in0", &[2, 1], &[0.0, 1.0]);
+    desk.bad("run sine.ferro --input x.npz --on host,host", 2, "twice");
+    desk.bad("bench sine.ferro --on host,host", 2, "twice");
+}

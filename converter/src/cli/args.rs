@@ -68,6 +68,8 @@ pub enum Command {
     Migrate(MigrateArgs),
     /// Tell whether an update of a model fits a firmware that is in the field
     Fits(FitsArgs),
+    /// Write a .ferro file of an earlier ferrolite anew, and say what was changed
+    Upgrade(UpgradeArgs),
     /// Make a signed update of a .ferro file, for devices with model slots
     Sign(SignArgs),
     /// Serve a folder of models over HTTP: TensorFlow Serving's and KServe's REST interfaces, and updates for devices
@@ -92,6 +94,7 @@ impl Command {
             Command::New(args) => args.json,
             Command::Migrate(args) => args.json,
             Command::Fits(args) => args.json,
+            Command::Upgrade(args) => args.json,
             Command::Sign(args) => args.json,
             Command::Serve(args) => args.json,
             Command::Completions(_) | Command::Man(_) => false,
@@ -173,6 +176,23 @@ pub struct ConvertArgs {
     #[arg(long)]
     pub strict: bool,
     /// Replace output files that Ferrolite did not write
+    #[arg(long)]
+    pub force: bool,
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `ferrolite upgrade`.
+#[derive(Debug, Args)]
+pub struct UpgradeArgs {
+    /// The file that an earlier ferrolite wrote
+    #[arg(value_name = "OLD.ferro")]
+    pub file: PathBuf,
+    /// The file to write
+    #[arg(short, long, value_name = "NEW.ferro")]
+    pub output: PathBuf,
+    /// Replace an output file that Ferrolite did not write
     #[arg(long)]
     pub force: bool,
     /// Print one JSON object instead of text

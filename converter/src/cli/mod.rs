@@ -30,6 +30,7 @@ mod serve;
 mod shell;
 mod sign;
 mod statistics;
+mod upgrade;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -132,6 +133,7 @@ fn execute(command: &Command) -> Result<Printed> {
         Command::New(args) => new::execute(args),
         Command::Migrate(args) => migrate::execute(args),
         Command::Fits(args) => fits::execute(args),
+        Command::Upgrade(args) => upgrade::execute(args),
         Command::Sign(args) => sign::execute(args),
         Command::Serve(args) => serve::execute(args),
         Command::Completions(args) => Ok(shell::completions(args)),

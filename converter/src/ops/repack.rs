@@ -18,6 +18,33 @@ use ferrolite_schema::params::{
 use super::lowering::{Constants, Lowered};
 use super::{pack, segments, transpose_conv};
 
+/// The weights of a convolution in segments whose groups lie tap by tap, as before they lay by kernel rows, and where
+/// they stand in the constants; no weights where both are the same. `None` where the numbers do not fit.
+pub(crate) fn regrouped(p: &Conv2dParams, constants: &[u8]) -> Option<(usize, Vec<u8>)> {
+    let (start, to) = (p.weights as usize, conv_2d_segments::shape(p, Packing::from_tag(p.packing)?)?);
+    if p.groups == 1 || p.window.dilation_w != 1 {
+        return Some((start, Vec::new()));
+    }
+    let taps = p.window.kernel_h.checked_mul(p.window.kernel_w)?;
+    let from = Shape { lines: taps, line: p.in_channels.checked_div(p.groups)?, ..to };
+    let size = from.bytes()? as usize;
+    let mut rows = Vec::new();
+    for group in 0..p.groups as usize {
+        let bytes = constants.get(start.checked_add(group.checked_mul(size)?)?..)?.get(..size)?;
+        let matrix = Matrix { shape: from, bytes };
+        rows.extend((0..from.channels).flat_map(|channel| matrix.row(channel)));
+    }
+    let packed = segments::packed(&to, &rows);
+    Some((
+        start,
+        if packed.len() == size * p.groups as usize && constants[start..].starts_with(&packed) {
+            Vec::new()
+        } else {
+            packed
+        },
+    ))
+}
+
 /// What a file that is packed anew has to work with.
 pub(crate) struct Repacking<'a> {
     /// The file's constants.

@@ -32,6 +32,7 @@ const LAYERS: [(&str, &[&str]); 11] = [
         &[
             "bench", "bindings", "board", "compare", "eager", "facts", "fits", "migrate", "project", "run",
             "serve",
+            "upgrade",
         ],
     ),
     ("report", &["report"]),
