@@ -106,7 +106,7 @@ impl Command {
 #[derive(Debug, Args)]
 #[command(after_help = DATA_HELP)]
 pub struct ConvertArgs {
-    /// The trained model: .tflite, .onnx, .keras, .h5 or a SavedModel directory
+    /// The trained model: .tflite, .onnx, .keras, .h5, a SavedModel directory, or TensorFlow 1's .pb or .meta
     #[arg(value_name = "MODEL")]
     pub model: PathBuf,
     /// What the model's file leaves open.
@@ -258,6 +258,13 @@ pub struct SourceArgs {
     /// Shape of an input, batch included, if the file leaves dimensions open; once for each input
     #[arg(long = "input-shape", value_name = "NAME=1,28,28,1", value_parser = parse_input_shape)]
     pub input_shapes: Vec<(String, Vec<usize>)>,
+    /// What a graph of TensorFlow 1 (.pb, .meta) begins with: names of nodes, with commas between them; its placeholders
+    /// where they are left out
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub inputs: Vec<String>,
+    /// What a graph of TensorFlow 1 ends at; what no node reads where they are left out
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub outputs: Vec<String>,
     /// End the model at this tensor, or at the results of this layer, and leave out what is behind; once for each output
     #[arg(long, value_name = "TENSOR", action = clap::ArgAction::Append)]
     pub cut: Vec<String>,
@@ -274,6 +281,8 @@ impl SourceArgs {
             signature: self.signature.clone(),
             input_shapes: self.input_shapes.clone(),
             cut: self.cut.clone(),
+            inputs: self.inputs.clone(),
+            outputs: self.outputs.clone(),
             states: self.states.clone(),
             ..ImportOptions::default()
         }

@@ -88,10 +88,9 @@ fn by_name(name: &str, ending: &str, directory: bool) -> Option<(&'static str, &
             "has the name of a safetensors file, which holds weights but no network",
             "load it into the network in Python, export that to ONNX or as a SavedModel, and convert the result",
         ),
-        "pb" | "pbtxt" | "meta" => (
-            "is a graph of TensorFlow 1 (frozen, as text, or without weights), which is not read",
-            "export a SavedModel: import the graph with tf.compat.v1.import_graph_def, wrap it with \
-             tf.compat.v1.wrap_function and save that with tf.saved_model.save; then convert the folder",
+        "pbtxt" => (
+            "is a graph of TensorFlow 1 as text, which is not read",
+            "write it in binary: tf.io.write_graph(graph, folder, \"graph.pb\", as_text=False), with its variables frozen",
         ),
         "mlmodel" | "mlpackage" | "mlmodelc" => ("is a Core ML model, which is not read", ONNX),
         "pdmodel" | "pdiparams" => {
@@ -110,7 +109,7 @@ fn by_name(name: &str, ending: &str, directory: bool) -> Option<(&'static str, &
             "convert the trained model that it was made from: .tflite, .onnx, .keras, .h5 or a SavedModel",
         ),
         "json" | "yaml" | "yml" if !directory => (
-            "describes a network without its weights",
+            "describes a network without its weights, or other things than a network",
             "save the model as a whole in Python (`model.save(\"model.keras\")`), and convert that",
         ),
         "zip" | "gz" | "tgz" | "tar" | "7z" | "xz" if !directory => {
@@ -142,7 +141,7 @@ mod tests {
             ("w.safetensors", b"\x40\0\0\0\0\0\0\0{\"a\":{\"dtype\":\"F32\"", "safetensors", "onnx"),
             ("model.cc", b"const unsigned char model[] = { 0x1c, 0x00", "C array", "xxd"),
             ("model.h", b"alignas(16) const uint8_t m[4] = {0x20,", "C array", ".tflite"),
-            ("frozen.pb", b"\n\x20\n\x01x\x12", "TensorFlow 1", "SavedModel"),
+            ("frozen.pbtxt", b"node {", "TensorFlow 1", "as_text=False"),
             ("saved_model.pb", b"\x08\x01", "part of a SavedModel", "folder"),
             ("model.onnx.data", b"\0\0\0\0", "weights of an ONNX model", ".onnx file beside"),
             ("m.data-00000-of-00001", b"\0\0", "checkpoint", "model.export"),

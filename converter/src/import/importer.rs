@@ -33,6 +33,10 @@ pub struct ImportOptions {
     pub cut: Vec<String>,
     /// An input and an output each that are one state: what the output is becomes the input of the next inference.
     pub states: Vec<(String, String)>,
+    /// Tensors that a graph without a signature begins with; its placeholders, where none are given.
+    pub inputs: Vec<String>,
+    /// Tensors that such a graph ends at; those that no node reads, where none are given.
+    pub outputs: Vec<String>,
     /// Operators of the user's own, which layers of TensorFlow Lite, ONNX and Keras files may be.
     pub custom: Registry,
 }
@@ -112,6 +116,11 @@ pub trait Importer: Sync {
         let bytes = crate::files::read(path)
             .map_err(|e| Error::input(format!("{name}: cannot be read: {e}")).caused_by(e))?;
         self.import_bytes(&name, &bytes, options)
+    }
+
+    /// Whether a model of this format leaves open what goes in and out.
+    fn takes_ports(&self) -> bool {
+        false
     }
 
     /// Further files that [`import`](Importer::import) reads.

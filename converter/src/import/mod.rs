@@ -13,11 +13,13 @@ mod damaged;
 mod foreign;
 mod importer;
 pub mod keras;
+mod listed;
 pub mod onnx;
 mod places;
 mod refusal;
 mod rolled;
 pub mod saved_model;
+pub mod tfjs;
 pub mod tflite;
 mod tied;
 
@@ -31,8 +33,14 @@ pub use importer::{ImportOptions, Imported, Importer};
 pub(crate) use tied::zeros;
 
 /// All formats that Ferrolite reads.
-const IMPORTERS: &[&dyn Importer] =
-    &[&tflite::TfliteImporter, &keras::KerasImporter, &saved_model::SavedModelImporter, &onnx::OnnxImporter];
+const IMPORTERS: &[&dyn Importer] = &[
+    &tflite::TfliteImporter,
+    &keras::KerasImporter,
+    &saved_model::SavedModelImporter,
+    &saved_model::FrozenImporter,
+    &onnx::OnnxImporter,
+    &tfjs::TfjsImporter,
+];
 
 /// Bytes at the start of a file by which an importer recognises it.
 const HEAD: usize = 4096;
@@ -65,7 +73,10 @@ pub fn load_with(path: &Path, options: &ImportOptions) -> Result<Imported> {
     })?;
     if metadata.is_dir() {
         return match IMPORTERS.iter().find(|importer| importer.recognises(path, &[])) {
-            Some(importer) => finish(importer.import(path, options)?, options, &name.to_string()),
+            Some(importer) => {
+                check_ports(*importer, options, &name.to_string())?;
+                finish(importer.import(path, options)?, options, &name.to_string())
+            }
             None => Err(unknown(path, &[], true)),
         };
     }
@@ -73,7 +84,21 @@ pub fn load_with(path: &Path, options: &ImportOptions) -> Result<Imported> {
     crate::files::open(path)
         .and_then(|file| file.take(HEAD as u64).read_to_end(&mut head))
         .map_err(|e| Error::input(format!("{name}: cannot be read: {e}")).caused_by(e))?;
-    finish(importer_for(path, &head)?.import(path, options)?, options, &name.to_string())
+    let importer = importer_for(path, &head)?;
+    check_ports(importer, options, &name.to_string())?;
+    finish(importer.import(path, options)?, options, &name.to_string())
+}
+
+/// Refuses names of inputs and outputs for a format that says what they are.
+fn check_ports(importer: &dyn Importer, options: &ImportOptions, name: &str) -> Result<()> {
+    if importer.takes_ports() || (options.inputs.is_empty() && options.outputs.is_empty()) {
+        return Ok(());
+    }
+    Err(Error::usage(format!(
+        "{name}: --inputs and --outputs are for graphs of TensorFlow 1; a {} says what they are",
+        importer.format()
+    ))
+    .help("leave them out; `--cut TENSOR` ends a model earlier"))
 }
 
 /// The model up to where the user wants it to end, with cells that were written by hand as layers, and with the states
@@ -109,7 +134,9 @@ pub fn load_bytes(name: &str, bytes: &[u8]) -> Result<Imported> {
 /// As [`load_with`].
 pub fn load_bytes_with(name: &str, bytes: &[u8], options: &ImportOptions) -> Result<Imported> {
     let head = &bytes[..bytes.len().min(HEAD)];
-    finish(importer_for(Path::new(name), head)?.import_bytes(name, bytes, options)?, options, name)
+    let importer = importer_for(Path::new(name), head)?;
+    check_ports(importer, options, name)?;
+    finish(importer.import_bytes(name, bytes, options)?, options, name)
 }
 
 fn importer_for(path: &Path, head: &[u8]) -> Result<&'static dyn Importer> {
@@ -123,7 +150,7 @@ fn importer_for(path: &Path, head: &[u8]) -> Result<&'static dyn Importer> {
 /// The error for a file that no importer reads, which says what the file is.
 fn unknown(path: &Path, head: &[u8], directory: bool) -> Error {
     const SUPPORTED: &str = "supported now: TensorFlow Lite (.tflite), ONNX (.onnx), Keras (.keras, .h5), \
-                             TensorFlow SavedModel (a directory)";
+                             TensorFlow SavedModel (a directory), TensorFlow 1 (.pb, .meta), TensorFlow.js (model.json)";
     let name = path.display();
     let extension = path.extension().map(|e| e.to_string_lossy().to_lowercase()).unwrap_or_default();
     let is = |wanted: &str| extension == wanted;

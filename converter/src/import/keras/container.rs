@@ -104,7 +104,7 @@ fn json(what: &str, bytes: &[u8]) -> Result<Json> {
 }
 
 /// The first number of a version such as `3.15.1` or `2.4.0-tf`.
-fn major(version: &str) -> Result<u32> {
+pub(super) fn major(version: &str) -> Result<u32> {
     let digits: String = version.chars().take_while(char::is_ascii_digit).collect();
     match digits.parse() {
         Ok(major @ 1..=3) => Ok(major),

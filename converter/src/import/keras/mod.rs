@@ -22,6 +22,7 @@ mod calls;
 mod config;
 mod container;
 mod layers;
+mod listed;
 mod masking;
 mod model;
 mod network;
@@ -41,6 +42,7 @@ use sha2::{Digest, Sha256};
 
 use super::importer::{ImportOptions, Imported, Importer, stem};
 use crate::error::{Error, Result};
+pub(super) use listed::of_list;
 
 /// Reads `.keras` and `.h5` files.
 pub struct KerasImporter;

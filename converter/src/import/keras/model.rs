@@ -68,7 +68,13 @@ fn read_sequential(json: &Json, config: &Json, list: &[Json], keras: u32) -> Res
             config.get("build_input_shape"),
             json.get("build_config").and_then(|c| c.get("input_shape")),
         ];
-        let shape = shape.into_iter().flatten().find(|shape| !shape.is_null()).cloned();
+        // A model at the beginning has an input of its own.
+        let inner = first.network.as_ref().and_then(|network| {
+            let input = network.inputs.first()?;
+            let layer = network.layers.iter().find(|layer| layer.name == input.layer)?;
+            layer.config.get("batch_shape").or_else(|| layer.config.get("batch_input_shape"))
+        });
+        let shape = shape.into_iter().chain([inner]).flatten().find(|shape| !shape.is_null()).cloned();
         let name = format!("{}_input", first.name);
         let dtype = within.and_then(|c| c.get("dtype")?.as_str()).unwrap_or("float32");
         let config = serde_json::json!({ "batch_shape": shape, "dtype": dtype });

@@ -91,7 +91,7 @@ impl Layer {
 
     /// Collects the variables of a layer and of the layers in it. Returns false if one of those layers is not
     /// known.
-    fn variables_in_order<'a>(
+    pub(super) fn variables_in_order<'a>(
         &'a mut self,
         trainable: bool,
         found: &mut Vec<(bool, &'a mut Variable)>,

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use hdf5_pure::{AttrValue, Dataset, File, Group};
 
 use crate::error::{Error, Result};
+use crate::import::listed::Listed;
 
 /// The help for a file that contradicts itself.
 const DAMAGED: &str = "the file is damaged: save the model again, or check that it was copied completely";
@@ -13,9 +14,11 @@ const DAMAGED: &str = "the file is damaged: save the model again, or check that 
 /// Largest ratio between unpacked and packed size that is accepted.
 pub const EXPANSION: u64 = 100;
 
-/// An HDF5 file with variables.
+/// An HDF5 file with variables, or a list of them.
 pub struct Weights {
-    file: File,
+    file: Option<File>,
+    /// Variables by their names, where there is no file.
+    listed: HashMap<String, Listed>,
     /// Size of the file in bytes, which limits what a dataset may claim.
     size: u64,
     /// Groups whose names contain backslashes, because Keras on Windows joined the path with them; by the
@@ -33,7 +36,13 @@ impl Weights {
         let groups = file.root().groups().unwrap_or_default();
         let windows = groups.into_iter().filter(|name| name.contains('\\'));
         let windows = windows.map(|name| (name.replace('\\', "/"), name)).collect();
-        Ok(Weights { file, size, windows })
+        Ok(Weights { file: Some(file), listed: HashMap::new(), size, windows })
+    }
+
+    /// A list of variables.
+    pub fn of_list(listed: Vec<Listed>) -> Weights {
+        let listed = listed.into_iter().map(|array| (array.name.clone(), array)).collect();
+        Weights { file: None, listed, size: 0, windows: BTreeMap::new() }
     }
 
     /// A path as it is written in the file.
@@ -47,18 +56,21 @@ impl Weights {
 
     /// The text of an attribute of the file itself.
     pub fn root_attribute(&self, name: &str) -> Result<Option<String>> {
-        Ok(self.attributes(&self.file.root())?.get(name).and_then(text))
+        let Some(file) = &self.file else { return Ok(None) };
+        Ok(self.attributes(&file.root())?.get(name).and_then(text))
     }
 
     /// Whether there is a group with that path.
     pub fn has_group(&self, path: &str) -> bool {
         let inside = |meant: &String| meant.strip_prefix(path).is_some_and(|rest| rest.starts_with('/'));
-        self.file.group(&self.spelled(path)).is_ok() || self.windows.keys().any(inside)
+        let there = self.file.as_ref().is_some_and(|file| file.group(&self.spelled(path)).is_ok());
+        there || self.windows.keys().any(inside)
     }
 
     /// The list of strings in an attribute of a group. Long lists are split over `NAME0`, `NAME1`, ….
     pub fn words(&self, path: &str, name: &str) -> Result<Vec<String>> {
-        let group = self.file.group(path).map_err(|e| unreadable(path, e))?;
+        let Some(file) = &self.file else { return Ok(Vec::new()) };
+        let group = file.group(path).map_err(|e| unreadable(path, e))?;
         let attributes = self.attributes(&group)?;
         if let Some(value) = attributes.get(name) {
             return Ok(texts(value));
@@ -81,8 +93,17 @@ impl Weights {
                 .help(DAMAGED)
                 .about(layer)
         };
-        let dataset: Dataset = self
-            .file
+        let Some(file) = &self.file else {
+            let array = self.listed.get(path).ok_or_else(|| wrong("is not there".into()))?;
+            if array.shape != expected {
+                return Err(wrong(format!(
+                    "has shape {:?}, but {expected:?} follows from the layer",
+                    array.shape
+                )));
+            }
+            return Ok(array.data.to_real(None, &array.shape));
+        };
+        let dataset: Dataset = file
             .dataset(&self.spelled(path))
             .map_err(|e| wrong(format!("is not there: {e}")).caused_by(e))?;
         let shape = dataset.shape().map_err(|e| wrong(e.to_string()).caused_by(e))?;

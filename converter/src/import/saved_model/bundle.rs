@@ -20,6 +20,10 @@ use crate::import::damaged::damaged;
 /// The key of the list of objects.
 const OBJECTS: &str = "_CHECKPOINTABLE_OBJECT_GRAPH";
 
+fn file_name(path: &Path) -> String {
+    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
 /// The variables of a model by their names in the checkpoint.
 #[derive(Default)]
 pub(super) struct Bundle {
@@ -33,13 +37,36 @@ impl Bundle {
     /// Reads the index of the model in `folder`. A model without variables may have none.
     pub(super) fn open(folder: &Path) -> Result<Bundle> {
         let prefix = folder.join("variables").join("variables");
-        let path = prefix.with_extension("index");
-        if !path.exists() {
+        if !prefix.with_extension("index").exists() {
             return Ok(Bundle::default());
         }
+        Bundle::with_prefix(&prefix)
+    }
+
+    /// The files of a checkpoint that are there: its index, and its data.
+    pub(super) fn files(prefix: &Path) -> Vec<PathBuf> {
+        let name = prefix.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let folder =
+            prefix.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+        let part = |path: &PathBuf| {
+            let rest = path.file_name().and_then(|own| own.to_str()?.strip_prefix(&name).map(str::to_string));
+            rest.is_some_and(|rest| rest == ".index" || rest.starts_with(".data-"))
+        };
+        let mut files: Vec<PathBuf> = entries.filter(part).collect();
+        files.sort();
+        files
+    }
+
+    /// Reads the index of a checkpoint, by its path without `.index`.
+    pub(super) fn with_prefix(prefix: &Path) -> Result<Bundle> {
+        let mut path = prefix.as_os_str().to_owned();
+        path.push(".index");
+        let path = PathBuf::from(path);
+        let prefix = prefix.to_path_buf();
         let file = crate::files::read(&path)
-            .map_err(|e| damaged(format!("variables.index cannot be read: {e}")).caused_by(e))?;
-        Bundle::parse(prefix, &file).map_err(|e| e.context("variables.index is damaged"))
+            .map_err(|e| damaged(format!("{} cannot be read: {e}", file_name(&path))).caused_by(e))?;
+        Bundle::parse(prefix, &file).map_err(|e| e.context(format!("{} is damaged", file_name(&path))))
     }
 
     fn parse(prefix: PathBuf, index: &[u8]) -> Result<Bundle> {
@@ -118,12 +145,15 @@ impl Bundle {
             return Err(damaged("its place in the file is negative"));
         };
         let name = format!("data-{:05}-of-{:05}", entry.shard, self.shards);
-        let missing =
-            |e: std::io::Error| damaged(format!("variables.{name} cannot be read: {e}")).caused_by(e);
-        let mut file = crate::files::open(&self.prefix.with_extension(&name)).map_err(missing)?;
+        let mut path = self.prefix.as_os_str().to_owned();
+        path.push(format!(".{name}"));
+        let path = PathBuf::from(path);
+        let name = file_name(&path);
+        let missing = |e: std::io::Error| damaged(format!("{name} cannot be read: {e}")).caused_by(e);
+        let mut file = crate::files::open(&path).map_err(missing)?;
         let length = file.metadata().map_err(missing)?.len();
         if offset.checked_add(size as u64).is_none_or(|end| end > length) {
-            let message = format!("it lies at byte {offset} of variables.{name}, which has {length} bytes");
+            let message = format!("it lies at byte {offset} of {name}, which has {length} bytes");
             return Err(damaged(message));
         }
         let mut bytes = vec![0; size];

@@ -22,7 +22,9 @@ mod convolution;
 mod dense;
 mod einsum;
 mod evaluate;
+mod frozen;
 mod host;
+mod json;
 mod kept;
 mod known;
 mod library;
@@ -56,9 +58,11 @@ use sha2::{Digest, Sha256};
 use super::build::Builder;
 use super::importer::{ImportOptions, Imported, Importer};
 use crate::error::{Error, Result};
-use crate::graph::ValueId;
+use crate::graph::{Graph, ValueId};
 use crate::unsupported::unsupported_layers;
 use evaluate::{Evaluator, Operators};
+pub use frozen::FrozenImporter;
+pub(super) use json::of_json;
 use library::Library;
 
 const FILE: &str = "saved_model.pb";
@@ -114,12 +118,43 @@ fn import(folder: &Path, options: &ImportOptions) -> Result<Imported> {
     let meta = signature::serving(&model.meta_graphs)?;
     let graph = meta.graph.as_ref().ok_or_else(|| damaged(format!("{FILE} holds no graph")))?;
     let (chosen, serve) = signature::choose(meta, options)?;
-    let library = Library::new(graph);
-    let restore = meta.saver.as_ref().map_or("", |saver| saver.restore_op_name.as_str());
+    let source = Source {
+        name: model_name(folder),
+        graph,
+        objects: meta.objects.as_ref(),
+        restore: meta.saver.as_ref().map_or("", |saver| saver.restore_op_name.as_str()),
+        signature: serve,
+    };
+    let (graph, mut notes, warnings) = read(&source, &|| bundle::Bundle::open(folder), options)?;
+    if chosen != "serving_default" && options.signature.is_none() {
+        notes.push(format!("the only signature, `{chosen}`, was converted"));
+    }
+    let source_hash =
+        hash(folder).map_err(|e| Error::input(format!("cannot be read completely: {e}")).caused_by(e))?;
+    Ok(Imported { graph, format: SavedModelImporter.format(), source_hash, notes, warnings })
+}
+
+/// A graph, and what is known of it.
+struct Source<'m> {
+    /// The model's name.
+    name: String,
+    graph: &'m proto::GraphDef,
+    objects: Option<&'m proto::SavedObjects>,
+    /// The node that restores the variables, or an empty text.
+    restore: &'m str,
+    signature: &'m proto::Signature,
+}
+
+/// Reads a graph, with notes and warnings.
+fn read(
+    source: &Source<'_>,
+    open: &dyn Fn() -> Result<bundle::Bundle>,
+    options: &ImportOptions,
+) -> Result<(Graph, Vec<String>, Vec<String>)> {
+    let (library, serve) = (Library::new(source.graph), source.signature);
     let begin = || {
-        let bundle = bundle::Bundle::open(folder)?;
-        let variables = restore::Variables::new(bundle, &library, meta.objects.as_ref(), restore);
-        Ok::<_, Error>(Evaluator::new(&library, variables, Builder::new(model_name(folder)), OPERATORS))
+        let variables = restore::Variables::new(open()?, &library, source.objects, source.restore);
+        Ok::<_, Error>(Evaluator::new(&library, variables, Builder::new(source.name.clone()), OPERATORS))
     };
 
     let mut evaluator = begin()?;
@@ -139,9 +174,6 @@ fn import(folder: &Path, options: &ImportOptions) -> Result<Imported> {
         return Err(signature::no_output(serve));
     }
     let mut notes = evaluator.notes;
-    if chosen != "serving_default" && options.signature.is_none() {
-        notes.push(format!("the only signature, `{chosen}`, was converted"));
-    }
     let mut graph = evaluator.builder.finish(outputs);
     super::choices::run(&mut graph, &mut notes);
     super::conditions::run(&mut graph);
@@ -150,9 +182,7 @@ fn import(folder: &Path, options: &ImportOptions) -> Result<Imported> {
     if unsupported_layers(&graph).is_empty() {
         crate::passes::dead::run(&mut graph);
     }
-    let source_hash =
-        hash(folder).map_err(|e| Error::input(format!("cannot be read completely: {e}")).caused_by(e))?;
-    Ok(Imported { graph, format: SavedModelImporter.format(), source_hash, notes, warnings })
+    Ok((graph, notes, warnings))
 }
 
 /// Evaluates a signature, and returns its outputs.
