@@ -31,8 +31,7 @@ const LAYERS: [(&str, &[&str]); 11] = [
         "study",
         &[
             "bench", "bindings", "board", "compare", "eager", "facts", "fits", "migrate", "project", "run",
-            "serve",
-            "upgrade",
+            "serve", "upgrade",
         ],
     ),
     ("report", &["report"]),
