@@ -28,6 +28,7 @@ mod general;
 mod mean;
 #[cfg(any(kernels = "mve", not(device)))]
 mod mve;
+mod near;
 mod planes;
 mod policy;
 mod portable;
@@ -79,6 +80,10 @@ pub use dots::Rows;
 pub use general::{General, Unusual};
 #[cfg(any(kernels = "mve", not(device)))]
 pub use mve::Mve;
+pub(crate) use near::HARD_FLOAT;
+pub use near::Near;
+#[cfg(test)]
+pub(crate) use near::quantize_by_integers;
 pub use planes::{Planes, Size};
 pub use policy::{Few, Policy, Windows, has_winograd, policy};
 pub use portable::Portable;
@@ -557,6 +562,12 @@ pub trait Kernels: 'static {
     /// `out` holds whole pixels and does not overlap the rows.
     fn resize_row(between: &Between<'_>, rounding: Rounding, out: &[Cell<i8>]) {
         resize::portable(between, rounding, out);
+    }
+
+    /// Reals as integers of 8 bits, four at a time: how many, before the first four of which one is doubtful. See [`Near`].
+    /// `out` may lie over the input: four are read before they are written.
+    fn quantize(near: &Near, input: TensorView<'_, f32>, out: &[Cell<u8>]) -> usize {
+        near::portable(near, input, out)
     }
 
     /// A line of CUMSUM, whose params have the formula. `column.out` may lie over `column.input`, or behind it: each element

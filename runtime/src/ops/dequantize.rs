@@ -7,8 +7,9 @@ use ferrolite_schema::params::DequantizeParams;
 use ferrolite_schema::{DType, OpCode, Tensor};
 
 use super::Operator;
-use super::requantize::{HARD_FLOAT, Reader, expect_same_count, growth, is_integer};
+use super::requantize::{Reader, expect_same_count, growth, is_integer};
 use crate::error::Fault;
+use crate::kernels::HARD_FLOAT;
 use crate::node::{Eval, Node};
 use crate::quant;
 use crate::tensor::TensorView;

@@ -213,7 +213,7 @@ pub const RESIZE_NEAREST: Operator = resize_nearest::operator();
 /// Bilinear resizing.
 pub const RESIZE_BILINEAR: Operator = resize_bilinear::operator::<Native>();
 /// float32 to integers.
-pub const QUANTIZE: Operator = quantize::operator();
+pub const QUANTIZE: Operator = quantize::operator::<Native>();
 /// Integers to float32.
 pub const DEQUANTIZE: Operator = dequantize::operator();
 /// Index of the largest or smallest element: ARG_MAX, ARG_MIN.
@@ -342,7 +342,7 @@ pub const fn all<K: Kernels>() -> [Operator; COUNT] {
         reduce_min_max::operator::<K>(),
         resize_nearest::operator(),
         resize_bilinear::operator::<K>(),
-        quantize::operator(),
+        quantize::operator::<K>(),
         dequantize::operator(),
         arg_min_max::operator::<K>(),
         requantize::operator(),

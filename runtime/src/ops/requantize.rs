@@ -13,9 +13,6 @@ use crate::node::{Eval, Node, check_multiplier};
 use crate::quant;
 use crate::tensor::{Element, TensorView};
 
-/// Whether the core multiplies reals: a target that passes them in registers, or a host.
-pub(super) const HARD_FLOAT: bool = cfg!(any(not(device), target_abi = "eabihf"));
-
 /// The operator.
 pub const fn operator() -> Operator {
     Operator { code: OpCode::Requantize as u16, check, eval, lead: growth }

@@ -24,6 +24,8 @@ mod intrinsics;
 mod leaf;
 mod lines;
 mod mul;
+#[cfg(all(kernels = "armv7em", target_abi = "eabihf"))]
+mod near;
 mod pool;
 mod running;
 mod softmax;
@@ -202,6 +204,11 @@ impl Kernels for Armv7em {
 
     fn lookup(input: &[Cell<i8>], table: &[u8; 256], out: &[Cell<i8>]) {
         thumb2::lookup(input, table, out);
+    }
+
+    #[cfg(all(kernels = "armv7em", target_abi = "eabihf"))]
+    fn quantize(near: &super::Near, input: TensorView<'_, f32>, out: &[Cell<u8>]) -> usize {
+        near::quantize(near, input, out)
     }
 
     fn running_sums(p: &CumsumParams, rounding: Rounding, column: &Column<'_>) {
