@@ -59,101 +59,25 @@ impl<'a> ByTiles<'a> for Tiled<'a> {
     #[cfg(kernels = "mve")]
     #[inline(never)]
     fn tiles(&mut self, patches: &Patches<'_>, count: usize, out: &[Cell<i8>]) -> usize {
-        let Job { step, out_stride, .. } = self.job;
-        let pixels = count.wrapping_mul(TILE);
-        let Some([mut load, mut rest]) = self.loads(patches, pixels) else { return 0 };
-        let (Some(product), true) = (&mut self.product, self.job.has_room(pixels, out)) else { return 0 };
-        if load.line == load.depth && step == load.line {
-            // Patches that are as contiguous in the source as in the tile are one line.
-            (load.line, load.lanes) = (step.wrapping_mul(TILE), 1);
-        }
-        product.out = out.as_ptr().cast_mut().cast();
-        product.unaligned = (product.out as usize | out_stride) & 3;
-        for _ in 0..count {
-            // SAFETY: `loads` has checked the sources of all tiles, there are outputs of as many pixels, and `product` has
-            // checked the rest. Cells may be written through a shared reference; no unique reference to them exists.
-            unsafe {
-                asm::load(&raw const load);
-                if rest.lines != 0 {
-                    asm::load(&raw const rest);
-                }
-                asm::quads(&raw const *product);
-            }
-            load.source = load.source.wrapping_add(step.wrapping_mul(TILE));
-            rest.source = rest.source.wrapping_add(step.wrapping_mul(TILE));
-            product.out = product.out.wrapping_add(out_stride.wrapping_mul(TILE));
-        }
-        count
+        self.whole_quads::<false>(patches, count, out)
     }
 
     #[cfg(kernels = "mve")]
     #[inline(never)]
     fn general_tiles(&mut self, patches: &Patches<'_>, count: usize, out: &[Cell<i8>]) -> usize {
-        let Job { weights, stage, step, out_stride, .. } = self.job;
-        let channels = weights.shape.channels as usize;
-        let pixels = count.wrapping_mul(TILE);
-        let Some([mut load, mut rest]) = self.loads(patches, pixels) else { return 0 };
-        if count == 0 || !self.job.has_room(pixels, out) {
-            return 0;
-        }
-        if load.line == load.depth && step == load.line {
-            (load.line, load.lanes) = (step.wrapping_mul(TILE), 1);
-        }
-        // Whole quads, and the channels behind them, whose outputs are copied from a quad.
-        let shared = shared(stage);
-        let quads = whole(stage, channels, &shared);
-        let first = quads.count;
-        let last = Last::of(stage, first);
-        let quad = [const { Cell::new(0i8) }; TILE * QUAD];
-        let mut product = product_of(&self.job, 0, &quads, out_stride);
-        let behind = product_of(&self.job, first, &last.channels(), QUAD);
-        if first != 0 && product.is_none() || first != channels && behind.is_none() {
-            return 0;
-        }
-        let behind = behind.filter(|_| first != channels).map(|behind| asm::Quads {
-            out: quad.as_ptr().cast_mut().cast(),
-            unaligned: quad.as_ptr() as usize & 3,
-            ..behind
-        });
-        let mut rows = out;
-        for _ in 0..count {
-            // SAFETY: `loads` has checked the sources of all tiles, there are outputs of as many pixels, and `product_of`
-            // has checked the rest. Cells may be written through a shared reference; no unique reference to them exists.
-            unsafe {
-                asm::load(&raw const load);
-                if rest.lines != 0 {
-                    asm::load(&raw const rest);
-                }
-                if let Some(product) = &mut product {
-                    product.out = rows.as_ptr().cast_mut().cast();
-                    product.unaligned = (product.out as usize | out_stride) & 3;
-                    asm::quads_general(&raw const *product);
-                }
-                if let Some(behind) = &behind {
-                    asm::quads_general(&raw const *behind);
-                }
-            }
-            if behind.is_some() {
-                let (quads, _) = quad.as_chunks::<QUAD>();
-                let mut place = first;
-                for quad in quads {
-                    put(
-                        quad,
-                        rows.get(place..place.wrapping_add(channels.wrapping_sub(first))).unwrap_or(&[]),
-                    );
-                    place = place.wrapping_add(out_stride);
-                }
-            }
-            load.source = load.source.wrapping_add(step.wrapping_mul(TILE));
-            rest.source = rest.source.wrapping_add(step.wrapping_mul(TILE));
-            rows = rows.get(out_stride.wrapping_mul(TILE)..).unwrap_or(&[]);
-        }
+        let Job { weights, stage, out_stride, .. } = self.job;
+        // What is around the leaf takes less stack where there are no other channels.
+        let made = if self.product.is_some() {
+            self.whole_quads::<true>(patches, count, out)
+        } else {
+            self.any_channels(patches, count, out)
+        };
         if is_narrow(stage) {
-            for out in out.chunks(out_stride.max(1)).take(pixels) {
-                clamp(stage, out.get(..channels).unwrap_or(out));
+            for out in out.chunks(out_stride.max(1)).take(made.wrapping_mul(TILE)) {
+                clamp(stage, out.get(..weights.shape.channels as usize).unwrap_or(out));
             }
         }
-        count
+        made
     }
 
     #[inline(always)]
@@ -180,6 +104,110 @@ pub(super) fn copy(source: &[Cell<i8>], target: &[Cell<i8>]) {
 
 #[cfg(kernels = "mve")]
 impl Tiled<'_> {
+    /// Makes whole tiles of a layer that has a product.
+    #[inline(always)]
+    fn whole_quads<const GENERAL: bool>(
+        &mut self,
+        patches: &Patches<'_>,
+        count: usize,
+        out: &[Cell<i8>],
+    ) -> usize {
+        let Job { step, out_stride, .. } = self.job;
+        let pixels = count.wrapping_mul(TILE);
+        let Some([mut load, mut rest]) = self.loads(patches, pixels) else { return 0 };
+        let (Some(product), true) = (&mut self.product, self.job.has_room(pixels, out)) else { return 0 };
+        if load.line == load.depth && step == load.line {
+            // Patches that are as contiguous in the source as in the tile are one line.
+            (load.line, load.lanes) = (step.wrapping_mul(TILE), 1);
+        }
+        product.out = out.as_ptr().cast_mut().cast();
+        product.unaligned = (product.out as usize | out_stride) & 3;
+        for _ in 0..count {
+            // SAFETY: `loads` has checked the sources of all tiles, there are outputs of as many pixels, and `product` has
+            // checked the rest. Cells may be written through a shared reference; no unique reference to them exists.
+            unsafe {
+                asm::load(&raw const load);
+                if rest.lines != 0 {
+                    asm::load(&raw const rest);
+                }
+                if GENERAL {
+                    asm::quads_general(&raw const *product)
+                } else {
+                    asm::quads(&raw const *product)
+                }
+            }
+            load.source = load.source.wrapping_add(step.wrapping_mul(TILE));
+            rest.source = rest.source.wrapping_add(step.wrapping_mul(TILE));
+            product.out = product.out.wrapping_add(out_stride.wrapping_mul(TILE));
+        }
+        count
+    }
+
+    /// The same of any layer with general weights, whose channels behind the last whole quad have one of their own.
+    #[inline(never)]
+    fn any_channels(&self, patches: &Patches<'_>, count: usize, out: &[Cell<i8>]) -> usize {
+        let Job { weights, stage, step, out_stride, .. } = self.job;
+        let channels = weights.shape.channels as usize;
+        let pixels = count.wrapping_mul(TILE);
+        let Some([mut load, mut rest]) = self.loads(patches, pixels) else { return 0 };
+        if count == 0 || !self.job.has_room(pixels, out) {
+            return 0;
+        }
+        if load.line == load.depth && step == load.line {
+            (load.line, load.lanes) = (step.wrapping_mul(TILE), 1);
+        }
+        // Whole quads, and the channels behind them, whose outputs are copied from a quad.
+        let shared = shared(stage);
+        let quads = whole(stage, channels, &shared);
+        let first = quads.count;
+        let last = Last::of(stage, first);
+        let quad = [const { Cell::new(0i8) }; TILE * QUAD];
+        let channels_behind = last.channels();
+        if first != 0 && !fits(&self.job, 0, &quads)
+            || first != channels && !fits(&self.job, first, &channels_behind)
+        {
+            return 0;
+        }
+        let mut product = product_of(&self.job, 0, &quads, out_stride);
+        let mut behind = product_of(&self.job, first, &channels_behind, QUAD);
+        behind.out = quad.as_ptr().cast_mut().cast();
+        behind.unaligned = quad.as_ptr() as usize & 3;
+        let mut rows = out;
+        for _ in 0..count {
+            // SAFETY: `loads` has checked the sources of all tiles, there are outputs of as many pixels, and `fits`
+            // has checked the rest. Cells may be written through a shared reference; no unique reference to them exists.
+            unsafe {
+                asm::load(&raw const load);
+                if rest.lines != 0 {
+                    asm::load(&raw const rest);
+                }
+                if first != 0 {
+                    product.out = rows.as_ptr().cast_mut().cast();
+                    product.unaligned = (product.out as usize | out_stride) & 3;
+                    asm::quads_general(&raw const product);
+                }
+                if first != channels {
+                    asm::quads_general(&raw const behind);
+                }
+            }
+            if first != channels {
+                let (quads, _) = quad.as_chunks::<QUAD>();
+                let mut place = first;
+                for quad in quads {
+                    put(
+                        quad,
+                        rows.get(place..place.wrapping_add(channels.wrapping_sub(first))).unwrap_or(&[]),
+                    );
+                    place = place.wrapping_add(out_stride);
+                }
+            }
+            load.source = load.source.wrapping_add(step.wrapping_mul(TILE));
+            rest.source = rest.source.wrapping_add(step.wrapping_mul(TILE));
+            rows = rows.get(out_stride.wrapping_mul(TILE)..).unwrap_or(&[]);
+        }
+        count
+    }
+
     /// How the lines before the ring's end and those behind it are loaded, for a tile. `None` where the lines of `count`
     /// pixels are not all inside the source, or not inside a patch of the tile.
     #[inline(never)]
@@ -209,37 +237,46 @@ impl Tiled<'_> {
 #[inline(never)]
 fn product(job: &Job<'_>) -> Option<asm::Quads> {
     let count = job.weights.shape.channels as usize;
-    let own = job.stage.multipliers.len() == count;
-    if own { product_of(job, 0, &Channels::of(job.stage, 0, count), job.out_stride) } else { None }
+    let channels = Channels::of(job.stage, 0, count);
+    let fits = job.stage.multipliers.len() == count && fits(job, 0, &channels);
+    fits.then(|| product_of(job, 0, &channels, job.out_stride))
 }
 
-/// The product of whole tiles with the weights from channel `first` on, where all fits; its place is still to be told.
+/// Whether a tile, and the weights from channel `first` on, have the size and the place that the leaf asks for.
 #[cfg(kernels = "mve")]
 #[inline(always)]
-fn product_of(job: &Job<'_>, first: usize, channels: &Channels<'_>, out_stride: usize) -> Option<asm::Quads> {
+fn fits(job: &Job<'_>, first: usize, channels: &Channels<'_>) -> bool {
     let &Job { tile, weights, .. } = job;
     let depth = tile.len() / TILE;
-    let weights = if first == 0 { weights.bytes } else { weights.bytes.get(depth.wrapping_mul(first)..)? };
-    let fits = channels.are_there()
+    channels.are_there()
         && depth != 0
         && depth & (VECTOR - 1) == 0
-        && depth.checked_mul(channels.count).is_some_and(|bytes| bytes <= weights.len())
-        && (tile.as_ptr() as usize | weights.as_ptr() as usize) & 3 == 0;
+        && depth
+            .checked_mul(first.wrapping_add(channels.count))
+            .is_some_and(|bytes| bytes <= weights.bytes.len())
+        && (tile.as_ptr() as usize | weights.bytes.as_ptr() as usize) & 3 == 0
+}
+
+/// The product of whole tiles with the weights from channel `first` on, which [`fits`]; its place is still to be told.
+#[cfg(kernels = "mve")]
+#[inline(always)]
+fn product_of(job: &Job<'_>, first: usize, channels: &Channels<'_>, out_stride: usize) -> asm::Quads {
+    let &Job { tile, weights, .. } = job;
+    let depth = tile.len() / TILE;
     let patch = |lane: usize| tile.as_ptr().cast::<u8>().wrapping_add(depth.wrapping_mul(lane));
-    let step = if channels.shared { 0 } else { QUAD * size_of::<ferrolite_schema::params::Multiplier>() };
-    fits.then(|| asm::Quads {
+    asm::Quads {
         patches: [patch(0), patch(1), patch(2), patch(3)],
-        more: depth / VECTOR - 1,
+        more: (depth / VECTOR).wrapping_sub(1),
         back: (depth * QUAD).wrapping_sub(2 * VECTOR),
         out: tile.as_ptr().cast_mut().cast(),
         bias: channels.bias.as_ptr(),
         multipliers: channels.multipliers.as_ptr(),
-        step,
+        step: if channels.shared { 0 } else { QUAD * size_of::<ferrolite_schema::params::Multiplier>() },
         zero_point: channels.zero_point,
         quads: channels.count / QUAD,
         pixels: TILE,
         offsets: [0, 1, 2, 3].map(|lane| out_stride.wrapping_mul(lane)),
         unaligned: 0,
-        weights: weights.as_ptr(),
-    })
+        weights: weights.bytes.as_ptr().wrapping_add(depth.wrapping_mul(first)),
+    }
 }
