@@ -44,7 +44,6 @@ pub(super) fn lookup_view(input: TensorView<'_, i8>, table: &[u8; 256], out: &[C
 pub(super) fn resize_row(between: &Between<'_>, rounding: Rounding, out: &[Cell<i8>]) {
     #[cfg(device)]
     if let (Rounding::Double, Some(mut work)) = (rounding, asm::Row::of(between, out)) {
-        #[cfg(not(kernels = "mve"))]
         if between.step <= columns::STEP && between.channels <= columns::CHANNELS {
             columns::resize_row(between, out);
             return;
@@ -58,7 +57,6 @@ pub(super) fn resize_row(between: &Between<'_>, rounding: Rounding, out: &[Cell<
 
 /// Rows that become wider, of few channels: first what lies between the two rows, for some columns of pixels, then what lies
 /// between those columns, which serve several pixels each.
-#[cfg(not(kernels = "mve"))]
 #[cfg_attr(not(device), allow(dead_code))]
 mod columns {
     #[cfg(device)]
@@ -75,7 +73,7 @@ mod columns {
     const HELD: usize = 80;
 
     /// Channels of a pixel at most. Where there are more, what is done once for a pixel takes less than columns do.
-    pub(super) const CHANNELS: usize = 6;
+    pub(super) const CHANNELS: usize = if cfg!(kernels = "mve") { 8 } else { 6 };
 
     /// The farthest from one pixel to the next. Beyond it, columns serve too few pixels.
     pub(super) const STEP: i32 = ONE / 8 * 7;
@@ -201,14 +199,11 @@ mod columns {
 
 #[cfg(device)]
 mod asm {
-    #[cfg(not(kernels = "mve"))]
     use core::arch::naked_asm;
     use core::cell::Cell;
 
     use super::Between;
-    #[cfg(not(kernels = "mve"))]
-    use crate::kernels::fields::in_order;
-    use crate::kernels::fields::leaf;
+    use crate::kernels::fields::{in_order, leaf};
 
     /// Arguments of `resize_row`.
     #[repr(C)]
@@ -332,7 +327,6 @@ mod asm {
     }
 
     /// Arguments of `between_columns`.
-    #[cfg(not(kernels = "mve"))]
     #[repr(C)]
     pub(super) struct Columns {
         /// The first column, channel by channel, before which there is another.
@@ -346,7 +340,6 @@ mod asm {
         pub step: i32,
     }
 
-    #[cfg(not(kernels = "mve"))]
     in_order!(first 6 words of Columns: held, out, channels, pixels, position, step);
 
     /// What lies between elements of two rows, times 1024, for at least one: `upper * (1024 - dy) + lower * dy`.
@@ -429,6 +422,71 @@ mod asm {
             "bne.w 1b",
             "pop {{r4, r5, r6, r7, r8, r9, r10, r11, pc}}",
             ".purgem FERROLITE_BLEND",
+        )
+    }
+
+    /// What lies between elements of two rows, four at a time.
+    #[cfg(kernels = "mve")]
+    #[unsafe(naked)]
+    pub(super) unsafe extern "C" fn between_rows(
+        upper: *const i8,
+        lower: *const i8,
+        held: *mut i32,
+        dy: i32,
+        end: *const i32,
+    ) {
+        naked_asm!(
+            cpu!(),
+            "push {{r4, r5, r6, lr}}",
+            "ldr r4, [sp, #16]",
+            "rsb r5, r3, #1024",
+            "subs r4, r4, r2",
+            "lsrs r4, r4, #2",
+            "dlstp.32 lr, r4",
+            "2:",
+            "vldrb.s32 q0, [r0], #4",
+            "vldrb.s32 q1, [r1], #4",
+            "vmul.i32 q0, q0, r5",
+            "vmla.s32 q0, q1, r3",
+            "vstrw.32 q0, [r2], #16",
+            "letp lr, 2b",
+            "pop {{r4, r5, r6, pc}}",
+        )
+    }
+
+    /// What lies between columns, four channels at a time: r8 and r9 are the places of both columns, r10 and r11 their
+    /// weights, r7 that of the output, which only a lower register can be.
+    #[cfg(kernels = "mve")]
+    #[unsafe(naked)]
+    pub(super) unsafe extern "C" fn between_columns(work: *const Columns) {
+        naked_asm!(
+            cpu!(),
+            "push {{r4, r5, r6, r7, r8, r9, r10, r11, r12, lr}}",
+            "ldm.w r0, {{r0, r1, r2, r3, r4, r5}}",
+            "lsl.w r6, r2, #2",
+            "1:",
+            "asrs r7, r4, #10",
+            "ubfx r11, r4, #0, #10",
+            "mla r8, r7, r6, r0",
+            "rsb.w r10, r11, #1024",
+            "mov r7, r1",
+            "add r4, r4, r5",
+            "add r1, r1, r2",
+            "add.w r9, r8, r6",
+            "dlstp.32 lr, r2",
+            "2:",
+            "vldrw.u32 q0, [r8], #16",
+            "vldrw.u32 q1, [r9], #16",
+            "vmul.i32 q0, q0, r10",
+            "vmla.s32 q0, q1, r11",
+            "vshr.s32 q1, q0, #31",
+            "vadd.i32 q0, q0, q1",
+            "vrshr.s32 q0, q0, #20",
+            "vstrb.32 q0, [r7], #4",
+            "letp lr, 2b",
+            "subs r3, r3, #1",
+            "bne 1b",
+            "pop {{r4, r5, r6, r7, r8, r9, r10, r11, r12, pc}}",
         )
     }
 
