@@ -60,7 +60,10 @@ fn without_comments(text: &str) -> String {
 
 #[test]
 fn of_the_runtime() {
-    check("runtime.rs.txt", &api::rust::listing(&root().join("runtime/src/lib.rs")));
+    let listing = api::rust::listing(&root().join("runtime/src/lib.rs"));
+    // The list of operators is made of the schema, and has tests of its own.
+    let lines = listing.lines().filter(|line| !line.ends_with(": Operator = _;"));
+    check("runtime.rs.txt", &lines.map(|line| format!("{line}\n")).collect::<String>());
 }
 
 #[test]

@@ -12,7 +12,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::tokens::{Read, integer, read};
+use super::numbers::integer;
 
 /// The names that are defined, each with its value where that is one and the same.
 #[derive(Clone, Debug, Default)]
@@ -38,6 +38,18 @@ impl Names {
             }
             _ => {}
         }
+    }
+
+    /// Adds what a file that is included defines.
+    pub(super) fn include(&mut self, names: &Names) {
+        for (name, value) in &names.defined {
+            self.define(name, value.clone());
+        }
+    }
+
+    /// Adds what a file doubts, whether it is included or not: the build may put it in front.
+    pub(super) fn doubt(&mut self, names: &Names) {
+        self.doubtful.extend(names.doubtful.iter().cloned());
     }
 
     fn define(&mut self, name: &str, value: Option<String>) {
@@ -112,57 +124,6 @@ fn single(text: &str) -> bool {
     !inner.is_empty() && inner.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
-/// What all sources of a project define and include.
-#[derive(Debug, Default)]
-pub(super) struct Headers {
-    files: Vec<(String, Names, Vec<String>)>,
-}
-
-impl Headers {
-    /// Reads one file.
-    pub(super) fn add(&mut self, file: &str, text: &str) {
-        let Read { names, includes, .. } = read(text, &|_| None, Names::default());
-        self.files.push((file.to_string(), names, includes));
-    }
-
-    /// The names that are defined before a file begins: those of the files that it includes, and of those that they do.
-    pub(super) fn before(&self, file: &str) -> Names {
-        let mut all = Names::default();
-        for (_, names, _) in &self.files {
-            all.doubtful.extend(names.doubtful.iter().cloned());
-        }
-        let mut seen = BTreeSet::from([file]);
-        let mut open: Vec<&str> = vec![file];
-        while let Some(name) = open.pop() {
-            let Some((_, names, includes)) = self.files.iter().find(|(other, ..)| other == name) else {
-                continue;
-            };
-            if name != file {
-                for (name, value) in &names.defined {
-                    all.define(name, value.clone());
-                }
-            }
-            for included in includes.iter().filter_map(|include| self.find(include)) {
-                if seen.insert(included) {
-                    open.push(included);
-                }
-            }
-        }
-        all
-    }
-
-    /// The file that an `#include` means, where there is one of this name only.
-    fn find(&self, include: &str) -> Option<&str> {
-        let tail = include.rsplit("../").next().unwrap_or(include).trim_start_matches("./");
-        let mut found = self.files.iter().map(|(file, ..)| file.as_str());
-        let fits = |file: &&str| {
-            file.strip_suffix(tail).is_some_and(|folder| folder.is_empty() || folder.ends_with('/'))
-        };
-        let first = found.find(fits)?;
-        found.find(fits).is_none().then_some(first)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -207,24 +168,6 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(names.value(expression), value, "{expression}");
-        }
-    }
-
-    #[test]
-    fn names_come_from_the_files_that_are_included() {
-        let mut headers = Headers::default();
-        headers.add("main/main.cc", "#include \"../inc/a.h\"\n#include <two.h>\n");
-        headers.add("inc/a.h", "#ifndef A_H\n#define A_H\n#include \"b.h\"\n#define A 1\n#endif\n");
-        headers
-            .add("inc/b.h", "#pragma once\n#define B 1\n#ifdef X\n#define C 1\n#endif\n#include \"a.h\"\n");
-        headers.add("x/two.h", "#define TWO 1\n");
-        headers.add("y/two.h", "#define TWO 1\n");
-        headers.add("other.h", "#define OTHER 1\n#undef B\n");
-        let names = headers.before("main/main.cc");
-        assert_eq!(names.value("A"), Some(true));
-        // Taken back by one file, under a condition, a guard, of two files of one name, not included.
-        for name in ["B", "C", "A_H", "TWO", "OTHER"] {
-            assert_eq!(names.value(&format!("defined({name})")), None, "{name}");
         }
     }
 }

@@ -3,7 +3,8 @@
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::tokens::{Kind, Token, integer, plain};
+use super::numbers::integer;
+use super::tokens::{Kind, Token, plain};
 
 /// How many names may stand for one another.
 const DEPTH: usize = 16;

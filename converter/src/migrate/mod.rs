@@ -9,7 +9,9 @@
 
 mod conditions;
 mod constants;
+mod headers;
 mod manifest;
+mod numbers;
 mod operators;
 mod report;
 mod scan;
@@ -33,7 +35,7 @@ use crate::model_file::{self, ModelFile};
 use crate::ops;
 use crate::progress::Progress;
 use crate::project::{self, Kit, Language};
-use conditions::Headers;
+use headers::Headers;
 use scan::{File, Found};
 use sources::{Linked, Sources};
 use text::decoded;

@@ -571,7 +571,7 @@ fn last_word(argument: &[Token]) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::conditions::Headers;
+    use super::super::headers::Headers;
     use super::*;
 
     /// The bytes of an array that counts as a model.

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use syn::{Attribute, Fields, ImplItem, Item, TraitItem, UseTree, Visibility, parse_quote};
 
@@ -19,7 +19,7 @@ struct Module {
 
 /// The listing of the crate with this `src/lib.rs`.
 pub fn listing(lib: &Path) -> String {
-    let root = Module::read(lib, &lib.parent().expect("a folder").to_path_buf());
+    let root = Module::read(lib, lib.parent().expect("a folder"));
     let mut impls = Vec::new();
     root.impls(&mut impls);
     let mut out = String::new();
@@ -28,7 +28,7 @@ pub fn listing(lib: &Path) -> String {
 }
 
 impl Module {
-    fn read(file: &Path, folder: &PathBuf) -> Module {
+    fn read(file: &Path, folder: &Path) -> Module {
         let text = fs::read_to_string(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
         let parsed = syn::parse_file(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
         Module::of(parsed.items, folder)
