@@ -82,7 +82,7 @@ _WRITTEN |= {f"model.{ending}": "the model" for ending in ("ferro", "tflite", "k
 
 # Options that are arguments here; others are words of a message, such as a value that was given.
 _ARGUMENTS = set(
-    "target io calibration scale rounding flash_budget ram_budget memory streaming signature input_shape state cut strict "
+    "target io calibration scale rounding flash_budget ram_budget memory streaming signature input_shape state cut inputs outputs strict "
     "samples calibrate statistics shard on board clock sequence report raw output".split()
 )
 
@@ -149,6 +149,8 @@ def _source_words(
     input_shape: Shapes | None,
     state: Mapping[str, str] | None,
     cut: Sequence[str],
+    inputs: Sequence[str] | str = (),
+    outputs: Sequence[str] | str = (),
 ) -> list[str]:
     if signature is not None and Path(source).is_file():
         raise UsageError(
@@ -169,6 +171,8 @@ def _source_words(
         raise UsageError(f"`state={state!r}` names no pairs", 'give `{"input": "output"}`')
     words += [f"--state={before}={after}" for before, after in (state or {}).items()]
     words += [f"--cut={tensor}" for tensor in ([cut] if isinstance(cut, str) else cut)]
+    words += [f"--inputs={name}" for name in ([inputs] if isinstance(inputs, str) else inputs)]
+    words += [f"--outputs={name}" for name in ([outputs] if isinstance(outputs, str) else outputs)]
     return words
 
 
@@ -208,6 +212,8 @@ def convert(
     input_shape: Shapes | None = None,
     state: Mapping[str, str] | None = None,
     cut: Sequence[str] | str = (),
+    inputs: Sequence[str] | str = (),
+    outputs: Sequence[str] | str = (),
     strict: bool = False,
     samples: int | None = None,
     example: Any = None,
@@ -217,7 +223,8 @@ def convert(
 
     Args:
         model: a Keras model on any backend, a `torch.nn.Module`, an ONNX model, a `tf.Module` with signatures, the bytes
-            of a model file, or its path: `.tflite`, `.keras`, `.h5`, `.onnx`, a SavedModel's folder.
+            of a model file, or its path: `.tflite`, `.keras`, `.h5`, `.onnx`, a SavedModel's folder, TensorFlow 1's `.pb` and
+            `.meta`, TensorFlow.js's `model.json`.
         calibrate: typical samples, 100 or more, which a float model needs: an array whose first axis counts samples,
             a dictionary of arrays by input, a `tf.data.Dataset`, a `DataLoader`, any iterable of samples or batches
             (labels behind them are left out), or a path, as the program takes it. What is iterated is not held in memory.
@@ -234,6 +241,8 @@ def convert(
         input_shape: shapes of inputs whose dimensions are open, batch included.
         state: inputs that are what an output was in the inference before.
         cut: tensors that the model ends at.
+        inputs: nodes that a graph of TensorFlow 1 (`.pb`, `.meta`) begins with; its placeholders if left out.
+        outputs: nodes that such a graph ends at; what no node reads if left out.
         strict: makes every warning an error.
         samples: the most samples to take of `calibrate`.
         example: a batch of one, or a tuple of them, to trace a torch module with; else a sample of `calibrate`.
@@ -250,7 +259,7 @@ def convert(
     with tempfile.TemporaryDirectory(prefix="ferrolite-") as name:
         folder = Path(name)
         source = _sources.saved(model, folder, lambda: _example(calibrate) if example is None else example)
-        words = _source_words(source, signature, input_shape, state, cut)
+        words = _source_words(source, signature, input_shape, state, cut, inputs, outputs)
         if calibrate is not None:
             ports = _input_ports(source, words, calibrate, folder)
             data = _data.write(calibrate, folder, "calibrate", ports, samples)
@@ -295,6 +304,8 @@ def statistics(
     signature: str | None = None,
     input_shape: Shapes | None = None,
     cut: Sequence[str] | str = (),
+    inputs: Sequence[str] | str = (),
+    outputs: Sequence[str] | str = (),
     example: Any = None,
 ) -> bytes:
     """Gathers what one part of a data set says about a model, for `convert(model, statistics=parts)`.
@@ -304,7 +315,7 @@ def statistics(
         calibrate: the samples of this part.
         before: the parts of the round before, all of them; `convert` says whether another round is needed.
         shard: the number of this part, from 1, and how many there are, so that a missing one is noticed.
-        calibration, io, scale, signature, input_shape, cut, example: as `convert` will be told.
+        calibration, io, scale, signature, input_shape, cut, inputs, outputs, example: as `convert` will be told.
 
     Returns:
         The contents of a file of statistics.
@@ -315,7 +326,7 @@ def statistics(
     with tempfile.TemporaryDirectory(prefix="ferrolite-") as name:
         folder = Path(name)
         source = _sources.saved(model, folder, lambda: _example(calibrate) if example is None else example)
-        words = _source_words(source, signature, input_shape, None, cut)
+        words = _source_words(source, signature, input_shape, None, cut, inputs, outputs)
         ports = _input_ports(source, words, calibrate, folder)
         words.append(f"--calibrate={_data.write(calibrate, folder, 'calibrate', ports, None)}")
         words += _options({"calibration": calibration, "io": io, "scale": scale})

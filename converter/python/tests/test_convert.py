@@ -180,3 +180,16 @@ def test_layers_of_ones_own_are_exported():
     found = ferrolite.convert(net, x).predict(x)
     wanted = np.asarray(net(x))
     assert np.abs(found - wanted).max() < 0.05 * np.abs(wanted).max()
+
+
+def test_a_graph_of_tensorflow_1_says_where_it_begins():
+    folder = Path(__file__).resolve().parents[3] / "tests" / "models" / "tf1"
+    with np.load(folder / "spotter.npz") as data:
+        samples, answers = data["fingerprint"], data["labels_softmax"]
+    shape = {"fingerprint": (1, 80)}
+    m = ferrolite.convert(
+        folder / "spotter.pb", calibrate=samples, inputs="fingerprint", outputs=["labels_softmax"], input_shape=shape
+    )
+    assert m.accuracy(samples, answers.argmax(1)) > 0.9
+    with pytest.raises(ferrolite.InputError, match="no node `other`"):
+        ferrolite.convert(folder / "spotter.pb", calibrate=samples, outputs="other")

@@ -50,8 +50,6 @@ pub struct Cli {
 pub enum Command {
     /// Turn a trained model into a .ferro file
     Convert(ConvertArgs),
-    /// Gather what a part of a large data set says about a model, for `convert --statistics`
-    Statistics(StatisticsArgs),
     /// Show what is in a model, a .ferro file or a trained one: layers, shapes, memory, sizes
     Inspect(InspectArgs),
     /// Run a .ferro file on samples
@@ -66,6 +64,8 @@ pub enum Command {
     New(NewArgs),
     /// Turn a project of TensorFlow Lite Micro, or an ESPHome wake word, into one of Ferrolite, and say what differs
     Migrate(MigrateArgs),
+    /// Gather what a part of a large data set says about a model, for `convert --statistics`
+    Statistics(StatisticsArgs),
     /// Tell whether an update of a model fits a firmware that is in the field
     Fits(FitsArgs),
     /// Write a .ferro file of an earlier ferrolite anew, and say what was changed

@@ -103,7 +103,7 @@ pub fn execute(args: &RunArgs) -> Result<Printed> {
     }
     let mut out = match boards.len() {
         1 => String::new(),
-        _ => on_boards(&boards, &result) + "\n",
+        _ => on_boards(&boards, &result) + "\n\n",
     };
     out += &answers(&result, |class| model.names().label(class).map(str::to_string));
     out += &meanings(&result);

@@ -192,11 +192,15 @@ mod tests {
         };
         let bytes = part.to_bytes().unwrap();
         assert_eq!(Part::from_bytes(&bytes).unwrap(), part);
+        // Some bits of the deflated form say nothing.
+        let harmless = |bytes: &[u8]| Part::from_bytes(bytes).is_ok_and(|found| found == part);
         for at in 0..bytes.len() {
             let mut damaged = bytes.clone();
             damaged[at] ^= 0x10;
-            assert!(Part::from_bytes(&damaged).is_err(), "byte {at}");
-            assert!(Part::from_bytes(&bytes[..at]).is_err(), "{at} bytes");
+            assert!(Part::from_bytes(&damaged).is_err() || harmless(&damaged), "byte {at}");
+            assert!(Part::from_bytes(&bytes[..at]).is_err() || harmless(&bytes[..at]), "{at} bytes");
         }
+        let found = (0..bytes.len()).filter(|&at| Part::from_bytes(&bytes[..at]).is_err()).count();
+        assert!(found > bytes.len() - 8, "{found} of {}", bytes.len());
     }
 }
