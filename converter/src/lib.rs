@@ -81,6 +81,7 @@
 //! | make it smaller and int8 | [`passes`], [`mod@quantize`] |
 //! | write a file, and code for it | [`emit`], [`mod@convert`], [`bindings`], [`project`] |
 //! | take over a project of TFLM | [`migrate`] |
+//! | find models and take them | [`hub`] |
 //! | answer requests over HTTP | [`serve`] |
 //! | send a new model to devices, keep old files in use | [`fits`], [`update`], [`upgrade`] |
 //! | read a file, run it, step through it | [`model_file`], [`mod@run`], [`eager`] |
@@ -106,6 +107,7 @@ mod execute;
 pub mod facts;
 mod files;
 pub mod fits;
+pub mod hub;
 pub mod import;
 pub mod migrate;
 pub mod model_file;

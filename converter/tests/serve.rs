@@ -1,7 +1,7 @@
 //! Tests of `serve` over real connections: that answers are the device's bytes in both protocols, that a reload drops no
 //! request and never serves half a file, and that limits, sequences, updates and TLS do what they say.
 
-#![cfg(feature = "serve")]
+#![cfg(all(feature = "serve", feature = "fetch"))]
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};

@@ -9,7 +9,7 @@
 `ferrolite` comes with the package (`python -m ferrolite --help`); every argument here has the program's word and meaning.
 """
 
-from . import distributed, ops
+from . import distributed, hub, ops
 from ._errors import BudgetError, Doubt, Error, InputError, InternalError, UsageError
 from ._ferrolite import __version__
 from ._interpreter import Interpreter
@@ -31,6 +31,7 @@ __all__ = [
     "boards",
     "convert",
     "distributed",
+    "hub",
     "inspect",
     "load",
     "ops",

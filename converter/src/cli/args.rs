@@ -74,6 +74,8 @@ pub enum Command {
     Sign(SignArgs),
     /// Serve a folder of models over HTTP: TensorFlow Serving's and KServe's REST interfaces, and updates for devices
     Serve(ServeArgs),
+    /// Find models, check them, take them: an index with licences, hashes, vectors, accuracy and costs by board
+    Hub(HubArgs),
     /// Print a script with which a shell completes these commands and options
     Completions(CompletionsArgs),
     /// Print a manual page, of ferrolite or of one of its commands
@@ -97,6 +99,13 @@ impl Command {
             Command::Upgrade(args) => args.json,
             Command::Sign(args) => args.json,
             Command::Serve(args) => args.json,
+            Command::Hub(args) => match &args.command {
+                HubCommand::List(args) => args.json,
+                HubCommand::Show(args) => args.json,
+                HubCommand::Get(args) => args.json,
+                HubCommand::Run(args) => args.json,
+                HubCommand::Index(args) => args.json,
+            },
             Command::Completions(_) | Command::Man(_) => false,
         }
     }
@@ -590,6 +599,144 @@ pub struct ServeArgs {
     #[arg(long, value_name = "HEX", value_parser = parse_public_key)]
     pub public_key: Option<[u8; 32]>,
     /// Print one JSON object instead of text, when the server is ready
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `ferrolite hub`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+INDEX is a folder with an index.json, such a file, its address (http, https), or one of the words kagglehub and
+huggingface for what these have downloaded; without it, it is the hub that comes with ferrolite, or FERROLITE_HUB.")]
+pub struct HubArgs {
+    /// The command to run.
+    #[command(subcommand)]
+    pub command: HubCommand,
+}
+
+/// The commands of `ferrolite hub`.
+#[derive(Debug, Subcommand)]
+pub enum HubCommand {
+    /// List the models
+    List(HubListArgs),
+    /// Show all that is known of a model
+    Show(HubShowArgs),
+    /// Take a model: check its SHA-256, convert it, run its vectors, write the .ferro file
+    Get(HubGetArgs),
+    /// Take a model and run it on samples
+    Run(HubRunArgs),
+    /// Write a folder's index.json from its entries and their files
+    Index(HubIndexArgs),
+}
+
+/// Arguments of `ferrolite hub list`.
+#[derive(Debug, Args)]
+pub struct HubListArgs {
+    /// The hub
+    #[arg(long, value_name = "INDEX", env = "FERROLITE_HUB")]
+    pub index: Option<String>,
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `ferrolite hub show`.
+#[derive(Debug, Args)]
+pub struct HubShowArgs {
+    /// The model's name
+    pub name: String,
+    /// The hub
+    #[arg(long, value_name = "INDEX", env = "FERROLITE_HUB")]
+    pub index: Option<String>,
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `ferrolite hub get`.
+#[derive(Debug, Args)]
+#[command(after_help = DATA_HELP)]
+pub struct HubGetArgs {
+    /// The model's name
+    pub name: String,
+    /// The hub
+    #[arg(long, value_name = "INDEX", env = "FERROLITE_HUB")]
+    pub index: Option<String>,
+    /// The file to write; the last part of NAME with .ferro, where it is left out
+    #[arg(short, long, value_name = "OUT.ferro")]
+    pub output: Option<PathBuf>,
+    /// Also write the names of the classes, a line each
+    #[arg(long, value_name = "OUT.txt")]
+    pub labels: Option<PathBuf>,
+    /// The core to make it fast for; results are the same on all of them
+    #[arg(long, value_name = "T", default_value = "portable", value_parser = target_parser())]
+    pub target: Target,
+    /// Typical samples, for a float model
+    #[arg(long, value_name = "DATA")]
+    pub calibrate: Option<String>,
+    /// End the model at this tensor, or at the results of this layer: a backbone's features
+    #[arg(long, value_name = "TENSOR", action = clap::ArgAction::Append)]
+    pub cut: Vec<String>,
+    /// Replace output files that Ferrolite did not write
+    #[arg(long)]
+    pub force: bool,
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `ferrolite hub run`.
+#[derive(Debug, Args)]
+#[command(after_help = DATA_HELP)]
+pub struct HubRunArgs {
+    /// The model's name
+    pub name: String,
+    /// The hub
+    #[arg(long, value_name = "INDEX", env = "FERROLITE_HUB")]
+    pub index: Option<String>,
+    /// The samples to run it on
+    #[arg(long, value_name = "DATA")]
+    pub input: String,
+    /// Write the outputs, as `run --output` does
+    #[arg(long, value_name = "OUT.npz")]
+    pub output: Option<PathBuf>,
+    /// Keep the model's state from sample to sample instead of starting afresh
+    #[arg(long)]
+    pub sequence: bool,
+    /// Typical samples, for a float model
+    #[arg(long, value_name = "DATA")]
+    pub calibrate: Option<String>,
+    /// What the pixels of pictures become, see `run --help`
+    #[arg(long, value_name = "RANGE", allow_hyphen_values = true, value_parser = str::parse::<Scale>)]
+    pub scale: Option<Scale>,
+    /// Replace output files that Ferrolite did not write
+    #[arg(long)]
+    pub force: bool,
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `ferrolite hub index`.
+#[derive(Debug, Args)]
+pub struct HubIndexArgs {
+    /// The hub's folder, which has a folder with an entry.json for each model
+    #[arg(value_name = "DIR")]
+    pub folder: PathBuf,
+    /// Write nothing, and fail where the index is not what it would be
+    #[arg(long)]
+    pub check: bool,
+    /// A folder with files of models that lie elsewhere, found by their SHA-256; the figures of others stay as they are
+    #[arg(long, value_name = "DIR")]
+    pub files: Option<PathBuf>,
+    /// Measure what an inference costs on this board that one can buy, once for each (`ferrolite boards`); left out, on
+    /// those that the index has
+    #[arg(long = "board", value_name = "BOARD", value_parser = PossibleValuesParser::new(part_names()))]
+    pub boards: Vec<String>,
+    /// Leave the costs on boards as they are, where there is no QEMU to measure them
+    #[arg(long, conflicts_with = "boards")]
+    pub no_boards: bool,
+    /// Print one JSON object instead of text
     #[arg(long)]
     pub json: bool,
 }

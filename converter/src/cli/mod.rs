@@ -21,6 +21,7 @@ mod compare;
 mod convert;
 mod files;
 mod fits;
+mod hub;
 mod inspect;
 mod migrate;
 mod new;
@@ -136,6 +137,7 @@ fn execute(command: &Command) -> Result<Printed> {
         Command::Upgrade(args) => upgrade::execute(args),
         Command::Sign(args) => sign::execute(args),
         Command::Serve(args) => serve::execute(args),
+        Command::Hub(args) => hub::execute(args),
         Command::Completions(args) => Ok(shell::completions(args)),
         Command::Man(args) => shell::man(args),
     }

@@ -30,8 +30,8 @@ const LAYERS: [(&str, &[&str]); 11] = [
     (
         "study",
         &[
-            "bench", "bindings", "board", "compare", "eager", "facts", "fits", "migrate", "project", "run",
-            "serve", "upgrade",
+            "bench", "bindings", "board", "compare", "eager", "facts", "fits", "hub", "migrate", "project",
+            "run", "serve", "upgrade",
         ],
     ),
     ("report", &["report"]),

@@ -261,6 +261,21 @@ fn contradictions_are_one_clear_error() {
     refused(&unknown, &weights, "`nowhere`, which is not there");
 }
 
+/// A layer whose network lies on TensorFlow Hub: the error says where, and which road leads on.
+#[test]
+fn a_layer_of_a_hub_says_the_road() {
+    let (_, weights) = parts("residual1d.keras");
+    let address = "https://tfhub.dev/google/imagenet/mobilenet_v2_100_224/feature_vector/5";
+    let config = format!(
+        r#"{{"class_name": "Sequential", "config": {{"name": "m", "layers": [
+        {{"class_name": "InputLayer", "config": {{"name": "x", "batch_shape": [null, 8, 8, 3]}}}},
+        {{"class_name": "KerasLayer", "registered_name": "KerasLayer", "config": {{"name": "hub", "handle": "{address}"}}}}]}}}}"#
+    );
+    let imported = load_bytes("net.keras", &archive(&config, &weights)).unwrap();
+    let text = crate::import::refuse_unsupported(&imported.graph).unwrap_err().message;
+    assert!(text.contains(address) && text.contains("tf.saved_model.save"), "{text}");
+}
+
 #[test]
 fn cycles_and_multiplying_models_end() {
     let (_, weights) = parts("residual1d.keras");

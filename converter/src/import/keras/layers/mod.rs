@@ -189,6 +189,12 @@ pub fn call(run: &mut Run<'_>, layer: &Layer, name: &str, call: &Call<ValueId>) 
         }
         return Ok(context.run.network(network, &format!("{}/", context.name), &inputs)?);
     }
+    if layer.class == "KerasLayer" {
+        let handle = layer.config.str_or("handle", "its network")?;
+        return unsupported(format!(
+            "{handle} is not in this file; `tf.saved_model.save(model, DIR)` writes a SavedModel with it"
+        ));
+    }
     if layer.operation {
         return operation::build(context);
     }
