@@ -42,6 +42,8 @@ const KINDS: [Kind; 5] = [Kind::Left, Kind::Right, Kind::Bias, Kind::Weight, Kin
 #[derive(Debug)]
 struct Layer {
     kernel: usize,
+    /// Height and width of an image.
+    size: usize,
     depth: usize,
     kinds: Vec<Kind>,
     zero_points: (i32, i32),
@@ -67,12 +69,14 @@ impl Layer {
         let kinds = (0..channels).map(|_| kind()).collect();
         let zero_points = (random.element().into(), i32::from(random.element()) / 8);
         let activation = [Activation::None, Activation::Relu][random.below(2)];
-        Layer { kernel, depth, kinds, zero_points, activation }
+        // The larger image is made tile by tile.
+        let size = [3, 5][random.below(2)];
+        Layer { kernel, size, depth, kinds, zero_points, activation }
     }
 
     fn graph(&self, random: &mut Random) -> Graph {
         let mut graph = Graph { name: "layer".into(), ..Graph::default() };
-        let (channels, size) = (self.kinds.len(), [3, 3]);
+        let (channels, size) = (self.kinds.len(), [self.size; 2]);
         let taps = self.kernel.max(1) * self.kernel.max(1) * self.depth;
         let (mut weights, mut scales, mut bias) = (Vec::new(), Vec::new(), Vec::new());
         for &kind in &self.kinds {
@@ -214,6 +218,7 @@ fn the_module_names_the_operator_for_general_weights() {
     let mut layer = |kernel, kind| {
         let layer = Layer {
             kernel,
+            size: 3,
             depth: 16,
             kinds: vec![Kind::None, Kind::None, kind, Kind::None],
             zero_points: (3, -4),
@@ -234,6 +239,30 @@ fn the_module_names_the_operator_for_general_weights() {
             let named: Vec<_> = linked.iter().map(|linked| (linked.to_string(), linked.weights)).collect();
             assert_eq!(named, [(format!("{module}::{name}"), weights)]);
             assert_eq!((check(&model, GENERAL), check(&model, PLAIN)), (Ok(()), refused));
+        }
+    }
+}
+
+/// Where the kernels for general weights are faster, and the image is large enough for them.
+#[test]
+fn convolutions_to_few_channels_are_general() {
+    let mut random = Random(44);
+    for (target, channels, few) in [
+        (Target::CortexM4, 1, true),
+        (Target::CortexM4, 3, false),
+        (Target::CortexM33, 1, true),
+        (Target::CortexM55, 3, true),
+        (Target::CortexM55, 4, false),
+        (Target::CortexM55, 10, true),
+        (Target::CortexM55, 121, false),
+        (Target::CortexM3, 1, false),
+        (Target::RiscV32, 1, false),
+    ] {
+        for (kernel, size) in [(1, 3), (1, 5), (3, 3), (3, 5)] {
+            let (kinds, zero_points) = (vec![Kind::None; channels], (3, -4));
+            let layer = Layer { kernel, size, depth: 8, kinds, zero_points, activation: Activation::None };
+            let packing = packing(&compile(&layer.graph(&mut random), target, Rounding::Double));
+            assert_eq!(packing.general, few && size == 5, "{target:?}: {layer:?}");
         }
     }
 }

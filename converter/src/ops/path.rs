@@ -29,7 +29,7 @@ use ferrolite_schema::params::{
 };
 use ferrolite_schema::{Op, OpCode};
 
-use super::{pack, prices, winograd};
+use super::{pack, prices, segments, winograd};
 
 /// Weights in the order of the core's kernels.
 const PACKED: &str = "packed";
@@ -173,6 +173,7 @@ impl File<'_> {
         let wanted = self.policy.conv;
         match (wanted.own(p.packing), wanted.general().own(p.packing)) {
             (Some(_), _) => Path::fastest(PACKED.into()),
+            (None, Some(_)) if segments::are_few(p, self.policy) => Path::fastest(GENERAL.into()),
             (None, Some(_)) => {
                 self.general("conv_2d", "channels are beyond the bounds of packed ones".into())
             }

@@ -1,6 +1,7 @@
 //! Convolutions that run in segments: dilated ones, those in groups, and long ones along one dimension. Their
 //! weights are packed for each group by itself.
 
+use ferrolite_runtime::kernels::Policy;
 use ferrolite_runtime::ops::conv_2d::scratch_bytes as ring_bytes;
 use ferrolite_runtime::ops::conv_2d_segments::{scratch_bytes, shape};
 use ferrolite_runtime::packing::{Order, Packing, Shape};
@@ -59,9 +60,7 @@ pub(super) fn choose(
         let size_of_group = (group.channels, group.lines, group.line);
         let rows = weights.chunks_exact(size);
         let packing = pack::choose(cx, cx.policy.conv, size_of_group, &mut numbers, input, rows).packing;
-        if packing.order == Order::Plain
-            || cx.policy.few.has(group.channels) && p.window.out_w >= pack::PIXELS
-        {
+        if packing.order == Order::Plain || are_few(p, cx.policy) {
             let packing = pack::any(cx, cx.policy.conv, weights_of_all.chunks_exact(size))?;
             return Some(Shape { packing, ..group });
         }
@@ -75,6 +74,12 @@ pub(super) fn choose(
         });
     }
     Some(Shape { packing: found?, ..group })
+}
+
+/// Whether groups make so few channels that their general packing is faster.
+pub(super) fn are_few(p: &Conv2dParams, policy: Policy) -> bool {
+    let channels = p.out_channels.checked_div(p.groups).unwrap_or(0);
+    policy.few.has(channels) && p.window.out_w >= pack::PIXELS
 }
 
 /// The op; `shape` is that of a group, `weights` are those of all groups.
