@@ -334,6 +334,13 @@ fn wrong_requests_get_one_sentence() {
     );
     chunked.0.get_mut().write_all(text.as_bytes()).unwrap();
     assert_eq!(chunked.answer(false).unwrap().status, 413);
+    // Tensors by name without an end do not fill the memory.
+    let many = (0..1025).map(|index| format!("\"{index}\":1")).collect::<Vec<_>>().join(",");
+    let names = format!("{{\"inputs\":{{{many}}}}}");
+    let server_of_large = desk.start(Options::default());
+    let answer = Client::new(server_of_large.address()).ask("POST", v1, "", names.as_bytes()).unwrap();
+    assert!(answer.status == 400 && answer.error().contains("more than 1024"), "{}", answer.error());
+    server_of_large.stop().unwrap();
     // Lists without an end do not fill the stack.
     assert_eq!(client.ask("POST", v1, "", &[b'['; 4000]).unwrap().status, 400);
     server.stop().unwrap();

@@ -24,6 +24,7 @@ use ferrolite_schema::Manifest;
 use super::engine::Engine;
 use super::failure::Failure;
 use super::metrics::Metrics;
+use super::options::Log;
 use crate::aligned::AlignedBuf;
 use crate::data::InputSpec;
 use crate::emit;
@@ -83,7 +84,7 @@ pub struct Loading {
 pub struct Catalog {
     folder: PathBuf,
     loading: Loading,
-    log: super::Log,
+    log: Log,
     metrics: Arc<Metrics>,
     models: RwLock<Arc<Models>>,
     /// What is known of each file.
@@ -126,7 +127,7 @@ impl Catalog {
     ///
     /// # Errors
     /// When the folder cannot be read.
-    pub fn open(folder: &Path, loading: Loading, log: super::Log, metrics: Arc<Metrics>) -> Result<Catalog> {
+    pub fn open(folder: &Path, loading: Loading, log: Log, metrics: Arc<Metrics>) -> Result<Catalog> {
         let catalog = Catalog {
             folder: folder.to_path_buf(),
             loading,

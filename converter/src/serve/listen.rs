@@ -19,7 +19,7 @@ use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 
-use super::Log;
+use super::options::Log;
 use super::routes::{App, router};
 use crate::error::{Error, Result};
 use crate::files;

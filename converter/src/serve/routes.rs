@@ -18,8 +18,12 @@ use super::catalog::{Catalog, Served, find};
 use super::engine::{Answer, Samples, Task};
 use super::failure::{self, Failure};
 use super::metrics::Metrics;
+use super::options::Options;
 use super::sequences::{Key, Sequences};
-use super::{Options, kserve, tensorflow, updates};
+use super::{kserve, tensorflow, updates};
+
+/// How many times as large as the largest body the answers of a request may be.
+const ANSWERS: usize = 4;
 
 /// What all requests share.
 pub struct App {
@@ -99,6 +103,16 @@ impl App {
         deadline: Instant,
     ) -> Result<Answer, Failure> {
         let (count, began) = (samples.len(), Instant::now());
+        let each: usize =
+            served.outputs.iter().map(|port| port.elements().saturating_mul(port.dtype.size())).sum();
+        // A model may answer a small sample with a large tensor.
+        let most = self.body_bytes.saturating_mul(ANSWERS);
+        if each.saturating_mul(count) > most {
+            let message = format!(
+                "the answers of {count} samples would have more than {most} bytes; send fewer at once"
+            );
+            return Err(Failure::of(StatusCode::PAYLOAD_TOO_LARGE, message));
+        }
         let answer = served.engine.run(Task { samples, state, deadline }).await?;
         self.metrics.inferences(&served.name, served.version, count, began.elapsed());
         Ok(answer)

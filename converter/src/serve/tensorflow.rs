@@ -12,10 +12,10 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, SeqAccess, Visitor};
 use serde_json::{Value, json};
 
-use super::MOST_SAMPLES;
 use super::catalog::{Catalog, Served, find};
 use super::engine::{Answer, Samples};
 use super::failure::{self, Failure};
+use super::options::MOST_SAMPLES;
 use super::values::{Meaning, Tree, encode, encode_bytes, samples, write_json};
 use crate::data::InputSpec;
 

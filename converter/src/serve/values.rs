@@ -13,6 +13,9 @@ use crate::data::{InputSpec, dequantize, integers};
 /// Deepest nesting of lists: no model has more dimensions.
 const DEPTH: usize = 16;
 
+/// Most tensors by name: an object of very many would take far more memory than its text.
+const MOST_NAMES: usize = 1024;
+
 /// A number as it was written.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Number {
@@ -175,6 +178,9 @@ impl<'de> Visitor<'de> for Part<'_> {
             }
             if self.depth > 0 {
                 return Err(A::Error::custom("objects stand only where a whole tensor or instance does"));
+            }
+            if named.len() == MOST_NAMES {
+                return Err(A::Error::custom(format!("more than {MOST_NAMES} tensors")));
             }
             named.push((key, map.next_value()?));
         }
