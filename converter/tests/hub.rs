@@ -107,6 +107,7 @@ fn models_are_listed_shown_taken_and_run() {
     assert_eq!((&got["output"], &got["vectors"]), (&json!("digits.ferro"), &json!(8)));
     assert_eq!(fs::read_to_string(desk.path("labels.txt")).unwrap().lines().count(), 10);
     let facts = desk.json("inspect digits.ferro --json");
+    assert_eq!(facts["name"], "digits");
     assert_eq!((&facts["source_hash"], &facts["target"]), (&shown["source"]["sha256"], &json!("cortex-m4")));
     // A part of a model: its hidden layer.
     let cut = facts["ops"][0]["name"].as_str().unwrap().to_string();
@@ -237,7 +238,7 @@ fn caches_of_other_programs_are_hubs() {
     let model = shipped().join("sine/model.tflite");
     let kaggle = desk.path("kaggle/models/owner/name/tfLite/small/3");
     fs::create_dir_all(&kaggle).unwrap();
-    fs::copy(&model, kaggle.join("sine.tflite")).unwrap();
+    fs::copy(&model, kaggle.join("model.tflite")).unwrap();
     // Snapshots link to blobs.
     let face = desk.path("faces/models--org--sine/snapshots/0123abcd");
     let blobs = desk.path("faces/models--org--sine/blobs");
@@ -255,7 +256,7 @@ fn caches_of_other_programs_are_hubs() {
         (&json!("A sine"), &json!("https://huggingface.co/org/sine"))
     );
     for (index, name) in
-        [("huggingface", "org/sine/model.tflite"), ("kagglehub", "owner/name/tfLite/small/3/sine.tflite")]
+        [("huggingface", "org/sine/model.tflite"), ("kagglehub", "owner/name/tfLite/small/3/model.tflite")]
     {
         let got = desk.json(&format!("hub get {name} --index {index} -o {index}.ferro --json"));
         assert!(got["vectors"].is_null() && got["notes"].to_string().contains("no vectors"), "{got}");

@@ -41,9 +41,6 @@ use crate::error::{Error, Result};
 /// The version of the index's format.
 const FORMAT: u32 = 1;
 
-/// The file of an index.
-const INDEX: &str = "index.json";
-
 /// All entries of a hub.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Index {

@@ -10,9 +10,12 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use super::entry::Source;
-use super::{INDEX, shipped};
+use super::shipped;
 use crate::error::{Error, Result};
 use crate::files;
+
+/// The file of an index.
+const INDEX: &str = "index.json";
 
 /// Most bytes of an index.
 const MOST_INDEX: u64 = 16 << 20;

@@ -63,7 +63,11 @@ impl Hub {
                 Error::input(format!("model `{name}`: {file} cannot be written: {e}")).help(ROOM).caused_by(e)
             })
         };
-        let path = write(&entry.source.file, &source)?;
+        // The file's name becomes the model's.
+        let named = Path::new(name).file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let ending =
+            Path::new(&entry.source.file).extension().unwrap_or_default().to_string_lossy().into_owned();
+        let path = write(&format!("{named}.{ending}"), &source)?;
         let mut notes = Vec::new();
         let (file, format) = if ModelFile::claims(&path) {
             if wanted.calibrate.is_some() || !wanted.cut.is_empty() {
