@@ -184,9 +184,15 @@ fn costs(
 ) -> Result<BTreeMap<String, BoardFigures>> {
     let mut costs = BTreeMap::new();
     for part in PARTS.iter().filter(|part| boards.iter().any(|board| board == part.name)) {
-        let target = board::find(part.emulated)?.core_target();
+        let board = board::find(part.emulated)?;
+        let target = board.core_target();
         let taken = hub.take(entry, &Wanted { target, ..Wanted::default() }, progress)?;
-        let measured = bench::measure(&taken.file.model()?, part.name, None, progress)?;
+        let model = taken.file.model()?;
+        // A model too large for a board has no costs there.
+        if board.check_room(taken.file.bytes().len(), model.arena_bytes()).is_err() {
+            continue;
+        }
+        let measured = bench::measure(&model, part.name, None, progress)?;
         let rounded = |value: f64| (value * 1e4).round() / 1e4;
         let latency = measured.latency.as_ref();
         costs.insert(
