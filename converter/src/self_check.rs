@@ -32,9 +32,20 @@ const BEFORE: [(u8, u8); 4] = [(0x00, 0x5A), (0xFF, 0x00), (0x80, 0x7F), (0x5A, 
 /// When the results differ: a mistake of the converter. The error asks to report it.
 pub(crate) fn check(file: &ModelFile, apart: &[u8]) -> Result<()> {
     let apart = ModelFile::from_bytes(file.name().to_string(), apart).with_operators(file.operators());
+    let entries = file.entries()?;
+    if entries.is_empty() {
+        return check_program(file, &apart);
+    }
+    entries.into_iter().map(Some).try_for_each(|entry| {
+        check_program(&file.clone().with_entry(entry.clone()), &apart.clone().with_entry(entry))
+    })
+}
+
+/// The same for one program of both.
+fn check_program(file: &ModelFile, apart: &ModelFile) -> Result<()> {
     for (inputs, (before, before_apart)) in samples(&file.model()?).iter().zip(BEFORE.iter().cycle()) {
         let found = answers(file, inputs, *before)?;
-        if found == answers(&apart, inputs, *before_apart)? {
+        if found == answers(apart, inputs, *before_apart)? {
             continue;
         }
         let changing = answers(file, inputs, *before_apart)? != found;

@@ -52,8 +52,10 @@ pub enum Error {
         /// The index that was asked for.
         index: u16,
     },
-    /// The model has no input, output or variable of this name.
+    /// The model has no input, output, variable or entry of this name.
     NoSuchName,
+    /// The entry is one of another file than the interpreter's.
+    OtherEntry,
     /// This input has not been written since the last inference, which may have written over it; or, of inputs behind
     /// the 32nd, before the one that was asked for.
     InputMissing {
@@ -151,7 +153,10 @@ impl core::fmt::Display for Error {
             }
             Error::Op { op, fault } => write!(f, "op {op}: {}", fault.text()),
             Error::NoSuchPort { index } => write!(f, "the model has no input or output {index}"),
-            Error::NoSuchName => f.write_str("the model has no input or output of this name"),
+            Error::NoSuchName => {
+                f.write_str("the model has no input, output, variable or entry of this name")
+            }
+            Error::OtherEntry => f.write_str("the entry is of another file than the interpreter's"),
             Error::InputMissing { index } => {
                 write!(
                     f,

@@ -319,6 +319,21 @@ impl<'a> Interpreter<'a> {
         !self.is_running()
     }
 
+    /// The program, and what runs it.
+    pub(crate) fn program(&self) -> (&Model<'a>, OpSet) {
+        (&self.model, self.ops)
+    }
+
+    pub(crate) fn has_further_memories(&self) -> bool {
+        self.further.is_some()
+    }
+
+    /// Runs another program of the same file from now on, which was checked against these operators.
+    pub(crate) fn go_over(&mut self, model: &Model<'a>, ops: OpSet) {
+        (self.model, self.ops, self.next) = (model.by_parts(), ops, 0);
+        self.taken = Taken::none_of(model.inputs().len());
+    }
+
     pub(crate) fn arena(&self) -> &[u8] {
         self.arena
     }

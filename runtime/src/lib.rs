@@ -56,6 +56,7 @@ mod arena;
 #[cfg(feature = "cases")]
 #[doc(hidden)]
 pub mod cases;
+mod entries;
 mod error;
 mod gates;
 mod interpreter;
@@ -80,6 +81,7 @@ mod variables;
 pub mod winograd;
 
 pub use arena::{AlignedBytes, Arena, ModelFile};
+pub use entries::Entry;
 pub use error::{Error, Fault};
 pub use ferrolite_schema::{DType, KERNELS, Model, OpCode, Port, Rounding, Target};
 pub use ferrolite_schema::{MANIFEST_BYTES, Manifest, SIGNED_BYTES};

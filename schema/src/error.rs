@@ -100,6 +100,11 @@ pub enum Error {
         /// The tensor that would be damaged.
         tensor: u16,
     },
+    /// A program of a file that has several does not lie in the file, or does not share its memory and its constants.
+    Entry {
+        /// Its number in the file, from 0.
+        entry: u16,
+    },
     /// Tensors hold data for so many ops, all together, that checking them would take too long: more than
     /// [`MAX_STEPS`](crate::MAX_STEPS).
     TooManySteps {
@@ -152,6 +157,9 @@ impl core::fmt::Display for Error {
             }
             Error::Overlap { op, tensor } => {
                 write!(f, "op {op} would overwrite tensor {tensor}, which is still in use")
+            }
+            Error::Entry { entry } => {
+                write!(f, "entry {entry} lies outside the file, or has memory and constants of its own")
             }
             Error::TooManySteps { op } => write!(f, "too many tensors hold data for too long at op {op}"),
         }

@@ -165,12 +165,27 @@ impl<'a> Table<'a> {
         core::str::from_utf8(self.words.bytes(self.field(field)?)?).ok()
     }
 
+    /// How many elements of 32 bits the vector of a field has, if all of them lie in the file.
+    pub(crate) fn count(&self, field: usize) -> Option<usize> {
+        let (&count, elements) = self.words.vector(self.field(field)?)?.split_first()?;
+        elements.get(..count as usize).map(<[u32]>::len)
+    }
+
     /// The string at `index` of a vector of strings, if it is present and valid UTF-8.
     pub(crate) fn string_at(&self, field: usize, index: usize) -> Option<&'a str> {
+        core::str::from_utf8(self.words.bytes(self.element(field, index)?)?).ok()
+    }
+
+    /// The table at `index` of a vector of tables, if it is present.
+    pub(crate) fn table_at(&self, field: usize, index: usize) -> Option<Table<'a>> {
+        self.words.table(self.element(field, index)?)
+    }
+
+    /// The word of an element of a vector of offsets.
+    fn element(&self, field: usize, index: usize) -> Option<u32> {
         let start = self.words.follow(self.field(field)?)?;
         let index =
             u32::try_from(index).ok().filter(|&index| self.words.word(start).is_some_and(|n| index < n))?;
-        let element = start.checked_add(1)?.checked_add(index)?;
-        core::str::from_utf8(self.words.bytes(element)?).ok()
+        start.checked_add(1)?.checked_add(index)
     }
 }

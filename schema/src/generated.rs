@@ -16619,6 +16619,8 @@ impl<'a> Model<'a> {
   pub const VT_MEMORIES: ::flatbuffers::VOffsetT = 36;
   pub const VT_VARIABLES: ::flatbuffers::VOffsetT = 38;
   pub const VT_VARIABLE_NAMES: ::flatbuffers::VOffsetT = 40;
+  pub const VT_ENTRY_NAMES: ::flatbuffers::VOffsetT = 42;
+  pub const VT_ENTRIES: ::flatbuffers::VOffsetT = 44;
 
   #[inline]
   pub unsafe fn init_from_table(table: ::flatbuffers::Table<'a>) -> Self {
@@ -16630,6 +16632,8 @@ impl<'a> Model<'a> {
     args: &'args ModelArgs<'args>
   ) -> ::flatbuffers::WIPOffset<Model<'bldr>> {
     let mut builder = ModelBuilder::new(_fbb);
+    if let Some(x) = args.entries { builder.add_entries(x); }
+    if let Some(x) = args.entry_names { builder.add_entry_names(x); }
     if let Some(x) = args.variable_names { builder.add_variable_names(x); }
     if let Some(x) = args.variables { builder.add_variables(x); }
     if let Some(x) = args.memories { builder.add_memories(x); }
@@ -16790,6 +16794,23 @@ impl<'a> Model<'a> {
     // which contains a valid value in this slot
     unsafe { self._tab.get::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'a, ::flatbuffers::ForwardsUOffset<&'a str>>>>(Model::VT_VARIABLE_NAMES, None)}
   }
+  /// The names of the file's programs, this one's first; absent where there is one.
+  #[inline]
+  pub fn entry_names(&self) -> Option<::flatbuffers::Vector<'a, ::flatbuffers::ForwardsUOffset<&'a str>>> {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'a, ::flatbuffers::ForwardsUOffset<&'a str>>>>(Model::VT_ENTRY_NAMES, None)}
+  }
+  /// The others, on the same constants and the same state. Each has the fields that a device runs it by, and the names
+  /// of its borders and its inside.
+  #[inline]
+  pub fn entries(&self) -> Option<::flatbuffers::Vector<'a, ::flatbuffers::ForwardsUOffset<Model<'a>>>> {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'a, ::flatbuffers::ForwardsUOffset<Model>>>>(Model::VT_ENTRIES, None)}
+  }
 }
 
 impl ::flatbuffers::Verifiable for Model<'_> {
@@ -16817,6 +16838,8 @@ impl ::flatbuffers::Verifiable for Model<'_> {
      .visit_field::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'_, u32>>>("memories", Self::VT_MEMORIES, false)?
      .visit_field::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'_, Port>>>("variables", Self::VT_VARIABLES, false)?
      .visit_field::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'_, ::flatbuffers::ForwardsUOffset<&'_ str>>>>("variable_names", Self::VT_VARIABLE_NAMES, false)?
+     .visit_field::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'_, ::flatbuffers::ForwardsUOffset<&'_ str>>>>("entry_names", Self::VT_ENTRY_NAMES, false)?
+     .visit_field::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'_, ::flatbuffers::ForwardsUOffset<Model>>>>("entries", Self::VT_ENTRIES, false)?
      .finish();
     Ok(())
   }
@@ -16841,6 +16864,8 @@ pub struct ModelArgs<'a> {
     pub memories: Option<::flatbuffers::WIPOffset<::flatbuffers::Vector<'a, u32>>>,
     pub variables: Option<::flatbuffers::WIPOffset<::flatbuffers::Vector<'a, Port>>>,
     pub variable_names: Option<::flatbuffers::WIPOffset<::flatbuffers::Vector<'a, ::flatbuffers::ForwardsUOffset<&'a str>>>>,
+    pub entry_names: Option<::flatbuffers::WIPOffset<::flatbuffers::Vector<'a, ::flatbuffers::ForwardsUOffset<&'a str>>>>,
+    pub entries: Option<::flatbuffers::WIPOffset<::flatbuffers::Vector<'a, ::flatbuffers::ForwardsUOffset<Model<'a>>>>>,
 }
 impl<'a> Default for ModelArgs<'a> {
   #[inline]
@@ -16865,6 +16890,8 @@ impl<'a> Default for ModelArgs<'a> {
       memories: None,
       variables: None,
       variable_names: None,
+      entry_names: None,
+      entries: None,
     }
   }
 }
@@ -16951,6 +16978,14 @@ impl<'a: 'b, 'b, A: ::flatbuffers::Allocator + 'a> ModelBuilder<'a, 'b, A> {
     self.fbb_.push_slot_always::<::flatbuffers::WIPOffset<_>>(Model::VT_VARIABLE_NAMES, variable_names);
   }
   #[inline]
+  pub fn add_entry_names(&mut self, entry_names: ::flatbuffers::WIPOffset<::flatbuffers::Vector<'b , ::flatbuffers::ForwardsUOffset<&'b  str>>>) {
+    self.fbb_.push_slot_always::<::flatbuffers::WIPOffset<_>>(Model::VT_ENTRY_NAMES, entry_names);
+  }
+  #[inline]
+  pub fn add_entries(&mut self, entries: ::flatbuffers::WIPOffset<::flatbuffers::Vector<'b , ::flatbuffers::ForwardsUOffset<Model<'b >>>>) {
+    self.fbb_.push_slot_always::<::flatbuffers::WIPOffset<_>>(Model::VT_ENTRIES, entries);
+  }
+  #[inline]
   pub fn new(_fbb: &'b mut ::flatbuffers::FlatBufferBuilder<'a, A>) -> ModelBuilder<'a, 'b, A> {
     let start = _fbb.start_table();
     ModelBuilder {
@@ -16987,6 +17022,8 @@ impl ::core::fmt::Debug for Model<'_> {
       ds.field("memories", &self.memories());
       ds.field("variables", &self.variables());
       ds.field("variable_names", &self.variable_names());
+      ds.field("entry_names", &self.entry_names());
+      ds.field("entries", &self.entries());
       ds.finish()
   }
 }

@@ -21,6 +21,7 @@
 mod enumeration;
 mod custom;
 mod dtype;
+mod entries;
 mod error;
 mod flatbuffer;
 mod layout;

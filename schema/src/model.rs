@@ -9,9 +9,13 @@ use crate::{
 /// Fields of table `Model` in `model.fbs` that a device reads: those up to `ports`, in this order.
 const DEVICE_FIELDS: usize = 8;
 
+/// How many programs a file may have, so that the time to verify them is bounded.
+const MAX_ENTRIES: usize = 255;
+
 /// Field numbers of table `Model`.
 mod field {
     pub const FORMAT_VERSION: usize = 0;
+    pub const HEADER: usize = 1;
     pub const CONSTANTS: usize = 6;
     pub const TARGET_NAME: usize = 8;
     pub const INPUT_NAMES: usize = 9;
@@ -24,6 +28,8 @@ mod field {
     pub const MEMORIES: usize = 16;
     pub const VARIABLES: usize = 17;
     pub const VARIABLE_NAMES: usize = 18;
+    pub const ENTRY_NAMES: usize = 19;
+    pub const ENTRIES: usize = 20;
 }
 
 /// A verified model. Whoever holds one holds the proof that all records are in bounds, that no op
@@ -138,15 +144,56 @@ impl<'a> Model<'a> {
         Words::new(self.bytes)?.table(0)
     }
 
+    /// The table of this program, with the names of its own: the root, unless it is an [entry](Model::entry).
+    fn own(&self) -> Option<Table<'a>> {
+        let root = self.root()?;
+        let is_own = |table: &Table<'a>| {
+            let header = table.record::<6, Header>(table.place(field::HEADER));
+            header.is_some_and(|header| core::ptr::eq(header, self.header))
+        };
+        if is_own(&root) {
+            return Some(root);
+        }
+        let mut tables = (0..).map_while(|index| root.table_at(field::ENTRIES, index));
+        tables.find(is_own)
+    }
+
+    /// How many programs have a name in the file.
+    pub(crate) fn named_entries(&self) -> usize {
+        let count = self.root().and_then(|root| root.count(field::ENTRY_NAMES)).unwrap_or(0);
+        if count > MAX_ENTRIES { 0 } else { count }
+    }
+
+    /// Name of a program of the file.
+    pub(crate) fn name_of_entry(&self, index: usize) -> Option<&'a str> {
+        self.root()?.string_at(field::ENTRY_NAMES, index)
+    }
+
+    /// A program of the file, the root's first, whose parts were found and not verified, but for what it shares with this one.
+    pub(crate) fn found_entry(&self, index: usize) -> Option<Model<'a>> {
+        let root = self.root()?;
+        let table = match index.checked_sub(1) {
+            None => root,
+            Some(behind) => root.table_at(field::ENTRIES, behind)?,
+        };
+        let mut model = Model::unread(self.bytes);
+        model.find(&table, table.places::<DEVICE_FIELDS>()?)?;
+        let (ours, theirs) = (self.header, model.header);
+        let memory = |header: &Header| (header.arena_bytes, header.state_bytes, header.initial_bytes);
+        let known = theirs.minimum_runtime <= RUNTIME_LEVEL && theirs.rounding <= Rounding::Single as u32;
+        let shared = memory(ours) == memory(theirs) && core::ptr::eq(self.constants, model.constants);
+        (known && shared).then_some(model)
+    }
+
     /// What has a name in the state, unverified; `None` where it does not lie in the file.
     pub(crate) fn named_state(&self) -> Option<&'a [Port]> {
-        let root = self.root()?;
-        root.structs::<10, _>(root.place(field::VARIABLES))
+        let own = self.own()?;
+        own.structs::<10, _>(own.place(field::VARIABLES))
     }
 
     /// Name of a [variable](Model::variables).
     pub fn variable_name(&self, index: usize) -> Option<&'a str> {
-        self.root()?.string_at(field::VARIABLE_NAMES, index)
+        self.own()?.string_at(field::VARIABLE_NAMES, index)
     }
 
     /// The sizes of the memories, empty for one; `None` where they do not lie in the file.
@@ -293,12 +340,12 @@ impl<'a> Model<'a> {
 
     /// Name of an input.
     pub fn input_name(&self, index: usize) -> Option<&'a str> {
-        self.root()?.string_at(field::INPUT_NAMES, index)
+        self.own()?.string_at(field::INPUT_NAMES, index)
     }
 
     /// Name of an output.
     pub fn output_name(&self, index: usize) -> Option<&'a str> {
-        self.root()?.string_at(field::OUTPUT_NAMES, index)
+        self.own()?.string_at(field::OUTPUT_NAMES, index)
     }
 
     /// SHA-256 of the model that this file was made from; empty if it is not recorded.
@@ -308,14 +355,14 @@ impl<'a> Model<'a> {
 
     /// The names and facts for people, if the file carries them.
     pub fn names(&self) -> Names<'a> {
-        let table = |field| self.root()?.table(field);
-        Names { metadata: table(field::METADATA), debug: table(field::DEBUG) }
+        let debug = || self.own()?.table(field::DEBUG);
+        Names { metadata: self.root().and_then(|root| root.table(field::METADATA)), debug: debug() }
     }
 
     /// The recorded input and output bytes that a device can check itself with, if there are any:
     /// all inputs, and all outputs, one behind the other in port order.
     pub fn self_test(&self) -> Option<(&'a [u8], &'a [u8])> {
-        let table = self.root()?.table(field::SELF_TEST)?;
+        let table = self.own()?.table(field::SELF_TEST)?;
         Some((table.scalars(table.place(0))?, table.scalars(table.place(1))?))
     }
 

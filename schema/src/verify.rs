@@ -64,14 +64,15 @@ impl<'a> Model<'a> {
     #[inline(never)]
     fn read_verified(&mut self) -> Result<(), Error> {
         self.read()?;
-        program(self)
+        program::<true>(self)
     }
 }
 
-fn program(model: &Model<'_>) -> Result<(), Error> {
+/// Verifies a program. One that stands beside another in its file may be without inputs and outputs: `ALONE` is false.
+pub(crate) fn program<const ALONE: bool>(model: &Model<'_>) -> Result<(), Error> {
     let state = model.state_start() as u32;
     let mut walk = Walk { model, tensors: model.tensors(), now: -1, next: 0, steps: MAX_STEPS, state };
-    walk.program().map_err(|wrong| {
+    walk.program::<ALONE>().map_err(|wrong| {
         let op = walk.now.max(0) as u16;
         match wrong {
             Wrong::Counts => Error::Counts,
@@ -104,13 +105,14 @@ struct Walk<'m, 'a> {
 
 impl<'m, 'a> Walk<'m, 'a> {
     #[inline(always)]
-    fn program(&mut self) -> Result<(), Wrong> {
+    fn program<const ALONE: bool>(&mut self) -> Result<(), Wrong> {
         let model = self.model;
         let (inputs, outputs) = model.borders().ok_or(Wrong::Counts)?;
         // Zero becomes a number with all bits set, so that one comparison checks for zero and for the
         // maximum.
         let bits = |n: usize| n | n.wrapping_sub(1);
-        let bits = bits(model.ops().len()) | bits(inputs.len()) | bits(outputs.len());
+        let borders = |n: usize| if ALONE { bits(n) } else { n };
+        let bits = bits(model.ops().len()) | borders(inputs.len()) | borders(outputs.len());
         if bits >> 15 != 0 || self.tensors.len() > 0xFFFF || model.arena_bytes() > MAX_BYTES as usize {
             return Err(Wrong::Counts);
         }

@@ -98,6 +98,12 @@ pub fn exercise(file: &[u8]) -> Outcome {
     for index in 0..model.variables().len() {
         let _ = model.variable_name(index);
     }
+    for index in 0..model.entries() {
+        let entry = model.entry_name(index).map(|name| model.entry(name));
+        if let Some(Ok(Some(entry))) = entry {
+            let _ = (entry.input_name(0), entry.output_name(0), entry.names().op(0), entry.variables());
+        }
+    }
     if model.arena_bytes() > ARENA_LIMIT || model.work() > WORK_LIMIT {
         return match ferrolite_runtime::check(&model, OPERATORS) {
             Ok(()) => Outcome::TooLarge,

@@ -115,14 +115,32 @@ pub const MODEL_BYTES: usize = {bytes};
 /// Multiply-accumulate operations of one inference.
 #[allow(dead_code)]
 pub const MACS: u64 = {macs};
-",
+{entries}",
         name = comment(model.names().model().filter(|n| !n.is_empty()).unwrap_or("without a name")),
         check = kernel_check(target),
         arena = digits(model.arena_bytes()),
         ops = ops.join(", "),
         memories = memories(model),
+        entries = entries(model),
         custom = custom_operators(model),
         bytes = digits(model.bytes().len()),
+    )
+}
+
+/// The names of the entry points; nothing where there is one program.
+fn entries(model: &Model<'_>) -> String {
+    let names: Vec<String> = (0..model.entries())
+        .filter_map(|index| model.entry_name(index))
+        .map(|name| format!("{name:?}"))
+        .collect();
+    if names.is_empty() {
+        return String::new();
+    }
+    format!(
+        "\n/// The file's entry points. The types below are those of the first; `Interpreter::entry` gives any of them by name,\n\
+         /// with `OPS` and `ARENA`.\n#[allow(dead_code)]\npub const ENTRIES: [&str; {}] = [{}];\n",
+        names.len(),
+        names.join(", ")
     )
 }
 

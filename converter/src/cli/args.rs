@@ -261,7 +261,8 @@ fn parse_shard(text: &str) -> std::result::Result<(u64, u64), String> {
 /// What a user can specify about a trained model where its file leaves it open.
 #[derive(Debug, Args)]
 pub struct SourceArgs {
-    /// The signature of a SavedModel that has several
+    /// The signature of a SavedModel that has several; left out, those that work on the same variables become entry points of
+    /// one file
     #[arg(long, value_name = "NAME")]
     pub signature: Option<String>,
     /// Shape of an input, batch included, if the file leaves dimensions open; once for each input
@@ -319,9 +320,12 @@ pub struct RunArgs {
     /// The converted model
     #[arg(value_name = "FILE.ferro")]
     pub file: PathBuf,
-    /// The samples to run it on
+    /// The samples to run it on; left out for a program without inputs, which is run once
     #[arg(long, value_name = "DATA")]
-    pub input: String,
+    pub input: Option<String>,
+    /// The program to run, of a file with several entry points; by default its first. `inspect` lists them
+    #[arg(long, value_name = "NAME")]
+    pub entry: Option<String>,
     /// Write the outputs as stored, as arrays out0, out1, … with a leading sample axis, and the real numbers
     /// that they stand for under the outputs' names
     #[arg(long, value_name = "OUT.npz")]
@@ -1032,7 +1036,7 @@ mod tests {
             ("convret m.tflite", "unrecognized subcommand 'convret'", "convert?"),
             ("convert m.tflite", "missing: --output <OUT.ferro>", "ferrolite convert --help"),
             ("convert", "missing: ", "ferrolite convert --help"),
-            ("run m.ferro", "missing: --input <DATA>", "ferrolite run --help"),
+            ("compare m.ferro m.onnx", "missing: --data <DATA>", "ferrolite compare --help"),
             (
                 "bench m.ferro --on qemu-z80",
                 "invalid value 'qemu-z80'",

@@ -179,7 +179,11 @@ fn page(
     code: Option<&Code>,
     bars: &Bars,
 ) -> Result<String> {
-    let source = import::load_with(&args.model, &args.source.options())?.graph;
+    let mut options = args.source.options();
+    if model.entries() > 0 {
+        options.signature = model.entry_name(0).map(str::to_string);
+    }
+    let source = import::load_with(&args.model, &options)?.graph;
     // Samples are windows, which a streaming form does not take.
     let data = args.calibrate.as_deref().filter(|_| converted.samples > 0 && !args.streaming);
     let settings = data::Options {
@@ -251,6 +255,10 @@ fn describe(
         let names: Vec<String> = variables.iter().map(|variable| variable.name.clone()).collect();
         let bytes = text::thousands(model.state_bytes() as u64);
         lines.push(("state", format!("{bytes} bytes: {}", names.join(", "))));
+    }
+    if model.entries() > 0 {
+        let names: Vec<&str> = (0..model.entries()).filter_map(|index| model.entry_name(index)).collect();
+        lines.push(("entries", names.join(", ")));
     }
     if tflite.is_none() {
         for (name, (total, parts)) in [("flash", footprint.flash()), ("RAM", footprint.ram())] {

@@ -207,13 +207,14 @@ fn run(args: &HubRunArgs) -> Result<Printed> {
     })?;
     super::run::execute(&RunArgs {
         file,
-        input: args.input.clone(),
+        input: Some(args.input.clone()),
+        entry: None,
         output: args.output.clone(),
         layers: None,
         sequence: args.sequence,
         state: None,
         state_output: None,
-        board: HOST.into(),
+        boards: vec![HOST.into()],
         scale: args.scale,
         strict: false,
         force: args.force,

@@ -102,6 +102,25 @@ fn describe(facts: &Facts) -> String {
     });
     let _ = writeln!(out, "\n{}", text::table(&columns, rows));
 
+    if !facts.entries.is_empty() {
+        let names = |ports: &[crate::facts::PortJson]| {
+            let names: Vec<&str> = ports.iter().map(|port| port.name.as_str()).collect();
+            if names.is_empty() { "-".to_string() } else { names.join(", ") }
+        };
+        let columns = [
+            Column::Left("entry"),
+            Column::Left("inputs"),
+            Column::Left("outputs"),
+            Column::Right("layers"),
+            Column::Right("MACs"),
+        ];
+        let rows = facts.entries.iter().map(|entry| {
+            let (inputs, outputs) = (names(&entry.inputs), names(&entry.outputs));
+            vec![entry.name.clone(), inputs, outputs, entry.layers.to_string(), text::thousands(entry.macs)]
+        });
+        let _ = writeln!(out, "\n{}", text::table(&columns, rows));
+    }
+
     let columns = [
         Column::Right("#"),
         Column::Left("layer"),

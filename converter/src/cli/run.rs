@@ -40,19 +40,27 @@ struct Facts {
 
 pub fn execute(args: &RunArgs) -> Result<Printed> {
     let outputs = args.output.iter().chain(&args.layers).chain(&args.state_output).map(|p| p.as_path());
-    let mut reads = Reads::default().file(&args.file).data([&args.input]);
+    let mut reads = Reads::default().file(&args.file).data(&args.input);
     if let Some(path) = &args.state {
         reads = reads.file(path);
     }
     let mut files = Outputs::check(outputs, reads, args.force)?;
-    let file = ModelFile::read(&args.file)?;
+    let file = ModelFile::read(&args.file)?.with_entry(args.entry.clone());
     let model = file.model()?;
+    let once = args.input.is_none() && model.inputs().is_empty();
+    if once && args.boards.iter().any(|board| board != HOST) {
+        return Err(Error::usage("a program without inputs runs on the host").help("leave out --on"));
+    }
+    if args.entry.is_some() && args.boards.iter().any(|board| board != HOST) {
+        return Err(Error::usage("--entry works on the host").help("leave out --on, or --entry"));
+    }
+    let Some(input) = &args.input else { return run_once(args, &model, files) };
     let settings = data::Options {
         scale: args.scale,
         ranges: model_file::input_ranges(&model),
         ..data::Options::default()
     };
-    let data = Dataset::load_with(&args.input, &model_file::input_specs(&model), &settings)?;
+    let data = Dataset::load_with(input, &model_file::input_specs(&model), &settings)?;
     let mut notes = data.notes().to_vec();
     let boards = super::distinct(&args.boards)?;
     let mut warnings: Vec<String> = boards
@@ -114,6 +122,58 @@ pub fn execute(args: &RunArgs) -> Result<Printed> {
     Ok(Printed::Text(out))
 }
 
+/// Runs a program without inputs, once.
+fn run_once(args: &RunArgs, model: &Model<'_>, mut files: Outputs) -> Result<Printed> {
+    if !model.inputs().is_empty() {
+        return Err(
+            Error::usage("missing: --input <DATA>").help("`ferrolite run --help` lists the arguments")
+        );
+    }
+    if args.layers.is_some() {
+        return Err(Error::usage("--layers is of a sample, and there is none").help("leave out --layers"));
+    }
+    let before = state_before(args, model)?;
+    let (outputs, after) = run::once(model, ferrolite_runtime::ops::ALL, &[], Some(&before))?;
+    let result = RunOutput { ports: model_file::outputs(model), samples: vec![outputs] };
+    if let Some(path) = &args.output {
+        stage(&mut files, path, &result.arrays())?;
+    }
+    if let Some(path) = &args.state_output {
+        stage(&mut files, path, &model_file::contents(model, &after))?;
+    }
+    files.commit()?;
+    if args.json {
+        let (outputs, notes) = (outputs_json(&result)?, Vec::new());
+        return Printed::json(&Facts {
+            board: HOST.into(),
+            samples: 1,
+            outputs,
+            notes,
+            warnings: Vec::new(),
+        });
+    }
+    let mut out = answers(&result, |class| model.names().label(class).map(str::to_string));
+    out += &meanings(&result);
+    for path in args.output.iter().chain(&args.state_output) {
+        out += &format!("wrote {}\n", path.display());
+    }
+    Ok(Printed::Text(out))
+}
+
+/// What the variables hold at first.
+fn state_before(args: &RunArgs, model: &Model<'_>) -> Result<Vec<u8>> {
+    let mut state = model_file::initial_state(model);
+    if let Some(path) = &args.state {
+        let mut npz = Npz::open(path)?;
+        let names: Vec<String> = npz.arrays().iter().map(|(name, _)| name.clone()).collect();
+        for name in names {
+            let array = npz.read(&name)?;
+            model_file::replace(model, &mut state, &name, &array).map_err(|e| e.context(path.display()))?;
+        }
+    }
+    Ok(state)
+}
+
 /// Runs the samples from the given contents of variables, and stages what they hold then.
 fn run_with_state(
     args: &RunArgs,
@@ -130,15 +190,7 @@ fn run_with_state(
         return Err(Error::input(format!("{}: the model has no variables", args.file.display()))
             .help("`ferrolite inspect` lists the variables of a model that keeps state"));
     }
-    let mut state = model_file::initial_state(model);
-    if let Some(path) = &args.state {
-        let mut npz = Npz::open(path)?;
-        let names: Vec<String> = npz.arrays().iter().map(|(name, _)| name.clone()).collect();
-        for name in names {
-            let array = npz.read(&name)?;
-            model_file::replace(model, &mut state, &name, &array).map_err(|e| e.context(path.display()))?;
-        }
-    }
+    let state = state_before(args, model)?;
     let (result, after) = run::run_from(model, data, options, &state)?;
     if let Some(path) = &args.state_output {
         stage(files, path, &model_file::contents(model, &after))?;

@@ -17,6 +17,7 @@
 //! # Ok::<(), ferrolite::Error>(())
 //! ```
 
+mod entries;
 mod part;
 mod slow;
 mod statistics;
@@ -31,12 +32,15 @@ use crate::data::{self, Dataset, InputSpec, Scale, first_layers};
 use crate::emit::{self, Emitted, Memory, Winograd};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Node, Op, QuantizeScaled, ValueId};
-use crate::import::{self, ImportOptions};
+use crate::import::{self, ImportOptions, Imported};
 use crate::model_file::{self, ModelFile, PortFacts};
 use crate::ops;
 use crate::passes;
 use crate::progress::Progress;
-use crate::quantize::{self, Calibration, Io, NoSamples, OutputReport, Samples, Trial, quantize};
+use crate::quantize::{
+    self, Calibration, Io, NoSamples, OutputReport, Samples, Trial, quantize, quantize_from,
+};
+use crate::reference::States;
 use crate::self_check;
 use crate::text;
 
@@ -156,9 +160,29 @@ fn prepare_with(
     progress: &dyn Progress,
     keep_scalers: bool,
 ) -> Result<Prepared> {
+    let imported = import::load_with(path, &options.import)?;
+    prepare_source(path, Source { imported, before: None }, options, progress, keep_scalers)
+}
+
+/// A model that has been read.
+struct Source {
+    imported: Imported,
+    /// What its states hold before each sample, where that is more than what the samples before leave.
+    before: Option<Vec<States>>,
+}
+
+/// The same, of a model that has been read.
+fn prepare_source(
+    path: &Path,
+    source: Source,
+    options: &ConvertOptions,
+    progress: &dyn Progress,
+    keep_scalers: bool,
+) -> Result<Prepared> {
     let shown = path.display();
+    let Source { imported, before } = source;
     let Read { mut graph, wants, scalers, format, source_hash, mut notes, mut warnings } =
-        Read::of(path, options)?;
+        Read::of(path, imported)?;
     let (mut samples, mut calibration, mut trials) = (0, None, Vec::new());
     let (mut outputs, mut judged) = (Vec::new(), (0, false));
     if ops::is_float(&graph) {
@@ -169,6 +193,9 @@ fn prepare_with(
             samples = merged.total();
             let quantized = quantize(&graph, &merged, &settings);
             quantized.map_err(|error| merged.explain(error))
+        } else if let (true, Some(_)) = (graph.inputs.is_empty(), &options.calibrate) {
+            samples = before.as_ref().map_or(1, Vec::len);
+            quantize_from(&graph, &Unasked(samples), before, &settings)
         } else if let Some(argument) = &options.calibrate {
             let asked = data::Options { scale: options.scale, wants, ..data::Options::default() };
             let data = Dataset::load_with(argument, &data::input_specs(&graph), &asked)?;
@@ -177,7 +204,7 @@ fn prepare_with(
             // They are read once for their order, and again to be run.
             progress.begin("calibrating", 2 * samples);
             let counted = Counted { data: &data, progress, left: AtomicUsize::new(2 * samples) };
-            let quantized = quantize(&graph, &counted, &settings);
+            let quantized = quantize_from(&graph, &counted, before, &settings);
             progress.end();
             if let Ok((integer, _)) = &quantized {
                 tell_outside(&data, integer, &mut notes, &mut warnings)?;
@@ -257,8 +284,7 @@ struct Read {
 }
 
 impl Read {
-    fn of(path: &Path, options: &ConvertOptions) -> Result<Read> {
-        let imported = import::load_with(path, &options.import)?;
+    fn of(path: &Path, imported: Imported) -> Result<Read> {
         let (mut notes, warnings) = (imported.notes, imported.warnings);
         let mut graph = imported.graph;
         import::refuse_unsupported(&graph)?;
@@ -321,7 +347,11 @@ fn tell_outside(
 /// # Errors
 /// Like [`prepare`], and when the result exceeds a budget.
 pub fn convert(path: &Path, options: &ConvertOptions, progress: &dyn Progress) -> Result<Converted> {
-    write(path, prepare(path, options, progress)?, options)
+    let entries = import::entries(path, &options.import)?;
+    if entries.len() > 1 {
+        return entries::convert(path, entries, options, progress);
+    }
+    write(path, prepare(path, options, progress)?, ("", Vec::new()), options)
 }
 
 /// Converts a model file to a standard TensorFlow Lite file, which is returned together with the `.ferro`
@@ -338,7 +368,7 @@ pub fn convert_to_tflite(
     // In TensorFlow Lite, QUANTIZE has only the scale and zero point of its result.
     let prepared = prepare_with(path, options, progress, true)?;
     let bytes = emit::tflite(&prepared.graph).map_err(|e| e.context(&shown))?;
-    let converted = write(path, prepared, options)?;
+    let converted = write(path, prepared, ("", Vec::new()), options)?;
     let mut again = import::load_bytes("written.tflite", &bytes)?.graph;
     passes::optimise(&mut again);
     let again = emit::compile(&again, &emit::Options::default()).map_err(|e| e.context(&shown))?;
@@ -347,8 +377,13 @@ pub fn convert_to_tflite(
     Ok((converted, bytes))
 }
 
-/// Makes the `.ferro` file.
-fn write(path: &Path, prepared: Prepared, options: &ConvertOptions) -> Result<Converted> {
+/// Makes the `.ferro` file, of the model and of others that have a name each and share its states.
+fn write(
+    path: &Path,
+    prepared: Prepared,
+    (name, others): (&str, Vec<(String, Graph)>),
+    options: &ConvertOptions,
+) -> Result<Converted> {
     let shown = path.display();
     let Prepared {
         graph,
@@ -370,7 +405,13 @@ fn write(path: &Path, prepared: Prepared, options: &ConvertOptions) -> Result<Co
         metadata: emit::Metadata { name: graph.name.clone(), ..emit::Metadata::default() },
         ..emit::Options::default()
     };
-    let emitted = compile_within(&graph, settings, options).map_err(|e| match e.help.is_empty() {
+    let mut entries = vec![(name, &graph)];
+    entries.extend(others.iter().map(|(name, graph)| (name.as_str(), graph)));
+    let emitted = match &entries[..] {
+        [_] => compile_within(&graph, settings, options),
+        several => emit::compile_entries(several, &settings),
+    };
+    let emitted = emitted.map_err(|e| match e.help.is_empty() {
         true => e.help("replace these layers in the model, or cut the model before them").context(&shown),
         false => e.context(&shown),
     })?;
@@ -449,6 +490,19 @@ fn winograd_note(emitted: &Emitted) -> Option<String> {
         text::count(emitted.winograd_bytes as usize),
         names.join(", ")
     ))
+}
+
+/// Samples of a function without inputs, so many.
+struct Unasked(usize);
+
+impl Samples for Unasked {
+    fn len(&self) -> usize {
+        self.0
+    }
+
+    fn sample(&self, _: usize) -> Result<Vec<Vec<f32>>> {
+        Ok(Vec::new())
+    }
 }
 
 /// Samples that report progress when they are read. Each counts once, because it is not known in advance how

@@ -27,6 +27,7 @@ use super::{ConvertOptions, Read, settings};
 use crate::data::{self, Dataset};
 use crate::error::{Error, Result};
 use crate::graph::Graph;
+use crate::import;
 use crate::ops;
 use crate::parallel::in_order;
 use crate::progress::Progress;
@@ -81,7 +82,8 @@ pub fn statistics(
     progress: &dyn Progress,
 ) -> Result<Gathered> {
     let shown = path.display();
-    let Read { graph, wants, source_hash, mut notes, mut warnings, .. } = Read::of(path, options)?;
+    let Read { graph, wants, source_hash, mut notes, mut warnings, .. } =
+        Read::of(path, import::load_with(path, &options.import)?)?;
     refuse_needless(&graph).map_err(|e| e.context(&shown))?;
     let asked = data::Options { scale: options.scale, wants, ..data::Options::default() };
     let data = Dataset::load_with(&shard.data, &data::input_specs(&graph), &asked)?;

@@ -23,6 +23,7 @@
 
 mod choice;
 mod early;
+mod entries;
 mod known;
 mod memories;
 mod options;
@@ -41,6 +42,7 @@ use ferrolite_runtime::{Node, OpSet, check};
 use ferrolite_schema::{Model, OpCode, is_custom};
 
 pub use self::tflite::tflite;
+pub use entries::compile_entries;
 pub use options::{Memory, Metadata, Options, Winograd};
 pub(crate) use refused::refused;
 pub(crate) use repack::repack;
@@ -159,8 +161,13 @@ fn apart(program: &Program, options: &Options) -> Result<Vec<u8>> {
 /// Asks every operator how far its output may lie over its inputs, and how many steps it takes. The operators read
 /// parameters from a file, so they get one in which nothing overlaps.
 fn ask(program: &Program, apart: &[u8]) -> Result<(Leads, Vec<u64>)> {
+    ask_entry(program, apart, 0)
+}
+
+/// The same of one of several programs.
+fn ask_entry(program: &Program, apart: &[u8], entry: usize) -> Result<(Leads, Vec<u64>)> {
     let file = AlignedBuf::from_bytes(apart);
-    let model = accepted(&file, program)?;
+    let model = accepted_entry(&file, program, entry)?;
     let leads = |op: &ferrolite_schema::Op| {
         let node = Node::new(&model, op);
         let operator = program.set.iter().find(|operator| operator.code == op.code);
@@ -172,13 +179,20 @@ fn ask(program: &Program, apart: &[u8]) -> Result<(Leads, Vec<u64>)> {
 
 /// The file as a device reads it. A refusal is a mistake of the converter, but for one limit.
 fn accepted<'a>(file: &'a [u8], program: &Program) -> Result<Model<'a>> {
+    accepted_entry(file, program, 0)
+}
+
+/// The same of one of several programs.
+fn accepted_entry<'a>(file: &'a [u8], program: &Program, entry: usize) -> Result<Model<'a>> {
     let layer = |op: u16| program.ops.get(usize::from(op)).map_or("the outputs", |op| op.name.as_str());
     let bug = |error: ferrolite_runtime::Error, op: Option<u16>| {
         let place = op.map_or(String::new(), |op| format!(" (layer `{}`)", layer(op)));
         Error::internal(format!("the converter made a file that the runtime refuses: {error}{place}"))
             .caused_by(error)
     };
-    let verified = Model::from_bytes(file).and_then(|model| model.check_memories().map(|()| model));
+    let verified = Model::from_bytes(file)
+        .and_then(|model| if entry == 0 { Ok(model) } else { model.entry_at(entry) })
+        .and_then(|model| model.check_memories().map(|()| model));
     let model = verified.map_err(|error| match error {
         ferrolite_schema::Error::TooManySteps { op } => Error::input(format!(
             "too many tensors hold data for too long at layer `{}`: for more than {} ops and tensors, all together",

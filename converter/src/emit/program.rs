@@ -116,7 +116,8 @@ impl Program {
     /// Lowers every node of a quantized graph. When layers cannot be lowered, the one error names all
     /// of them.
     pub fn build(graph: &Graph, options: &Options) -> Result<Program> {
-        check_values(graph)?;
+        check_borders(graph)?;
+        check_sizes(graph)?;
         let mut tiled = Tiled { possible: has_winograd(options.target), ..Tiled::default() };
         let program = Program::build_with(graph, options, &mut tiled)?;
         tiled.chosen = choose(&tiled.candidates, options.winograd);
@@ -128,6 +129,46 @@ impl Program {
         Ok(Program { winograd_bytes, ..Program::build_with(graph, options, &mut tiled)? })
     }
 
+    /// Lowers graphs that work on the same variables, as programs of one file. The constants of each are the beginning of
+    /// those of the last one, which are the file's. None uses Winograd's algorithm, whose bytes are weighed graph by graph.
+    pub fn build_all(graphs: &[&Graph], options: &Options) -> Result<Vec<Program>> {
+        if let &[graph] = graphs {
+            return Ok(vec![Program::build(graph, options)?]);
+        }
+        for (number, graph) in graphs.iter().enumerate() {
+            check_sizes(graph)?;
+            if number == 0 {
+                check_borders(graph)?;
+            }
+        }
+        let (places, initial) = states::placed_together(graphs)?;
+        // What operators keep for themselves is known when all have been lowered, and its first contents stand before all
+        // other constants.
+        let mut state = initial.clone();
+        for (graph, places) in graphs.iter().zip(&places) {
+            let mut builder = Builder::new(graph);
+            builder.states = States { initial: state, places: places.clone() };
+            builder.lower_all(options, &mut Tiled::default())?;
+            state = builder.states.initial;
+        }
+        let used = state.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
+        let (state_bytes, initial_bytes) = (state.len() as u32, used as u32);
+        let mut constants = Constants::from_bytes(&state[..used]);
+        state = initial;
+        let mut programs = Vec::new();
+        for (graph, places) in graphs.iter().zip(places) {
+            let mut builder = Builder::new(graph);
+            builder.states = States { initial: state, places };
+            builder.program = Program { constants, state_bytes, initial_bytes, ..Program::default() };
+            let lowered = builder.lower_all(options, &mut Tiled::default())?;
+            state = std::mem::take(&mut builder.states.initial);
+            let program = builder.enter_all(lowered)?;
+            constants = program.constants.clone();
+            programs.push(program);
+        }
+        Ok(programs)
+    }
+
     fn build_with(graph: &Graph, options: &Options, tiled: &mut Tiled) -> Result<Program> {
         let mut builder = Builder::new(graph);
         builder.states = states::placed(graph)?;
@@ -135,6 +176,15 @@ impl Program {
         if !builder.states.places.is_empty() {
             lowered = builder.lower_behind_states(options, tiled)?;
         }
+        builder.enter_all(lowered)
+    }
+}
+
+impl Builder<'_> {
+    /// The program of a graph that has been lowered, node by node.
+    fn enter_all(mut self, lowered: Vec<Vec<Lowered>>) -> Result<Program> {
+        let graph = self.graph;
+        let builder = &mut self;
         builder.enter_inputs()?;
         let steps = schedule(graph);
         builder.enter_states(&steps)?;
@@ -142,12 +192,12 @@ impl Program {
         builder.enter(&steps, &mut lowered)?;
         builder.enter_outputs()?;
         builder.enter_assigns()?;
-        Ok(Program { set: graph.op_set(), ..builder.finish()? })
+        Ok(Program { set: graph.op_set(), ..self.finish()? })
     }
 }
 
-/// Refuses sizes that the file cannot hold.
-fn check_values(graph: &Graph) -> Result<()> {
+/// Refuses a program without inputs or outputs, which none but an entry beside another may be.
+fn check_borders(graph: &Graph) -> Result<()> {
     if graph.inputs.is_empty() || graph.outputs.is_empty() {
         return Err(Error::input(format!(
             "the model has {} inputs and {} outputs; at least one of each is needed",
@@ -155,6 +205,11 @@ fn check_values(graph: &Graph) -> Result<()> {
             graph.outputs.len()
         )));
     }
+    Ok(())
+}
+
+/// Refuses sizes that the file cannot hold.
+fn check_sizes(graph: &Graph) -> Result<()> {
     let mut used: Vec<ValueId> = graph.used_values().into_iter().collect();
     used.sort();
     for id in used {

@@ -1,10 +1,45 @@
 //! Where variables lie in the state, and what reads them there.
 
+use std::collections::HashMap;
+
 use ferrolite_schema::OpCode;
 
 use crate::error::{Error, Result};
-use crate::graph::{DType, Graph};
+use crate::graph::{DType, Graph, State, ValueId};
 use crate::ops::lowering::States;
+
+/// Where the variables of several graphs lie, which are the same ones: the places of each graph's values, and what the state
+/// begins with.
+pub(super) fn placed_together(graphs: &[&Graph]) -> Result<(Vec<HashMap<ValueId, u32>>, Vec<u8>)> {
+    let Some((first, others)) = graphs.split_first() else { return Ok((Vec::new(), Vec::new())) };
+    let States { initial, places } = placed(first)?;
+    let mut all = vec![places];
+    for other in others {
+        let mut places = HashMap::new();
+        for state in &other.states {
+            let here = |theirs: &&State| {
+                theirs.name == state.name
+                    && first.value(theirs.value).bytes() == other.value(state.value).bytes()
+            };
+            let Some(theirs) = first.states.iter().find(here) else {
+                return Err(Error::internal(format!(
+                    "variable `{}` is another one in `{}`",
+                    state.name, other.name
+                )));
+            };
+            let (a, b) = (first.value(theirs.value), other.value(state.value));
+            if (a.dtype, &a.quantization) != (b.dtype, &b.quantization) || theirs.initial != state.initial {
+                return Err(Error::internal(format!(
+                    "variable `{}` has other numbers in `{}`",
+                    state.name, other.name
+                )));
+            }
+            places.insert(state.value, all[0][&theirs.value]);
+        }
+        all.push(places);
+    }
+    Ok((all, initial))
+}
 
 /// Where the author's variables lie in the state, and what they begin with: those that begin with zeros are the last, as a
 /// file does not have these bytes.

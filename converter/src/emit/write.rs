@@ -24,18 +24,73 @@ pub(super) struct SelfTest {
     pub output: Vec<u8>,
 }
 
-/// The bytes of the file.
+/// A program of a file, its place in memory, and its name where there are several.
+pub(super) struct Part<'a> {
+    pub name: &'a str,
+    pub program: &'a Program,
+    pub plan: &'a Plan,
+}
+
+/// The bytes of a file with one program.
 pub(super) fn write(
     program: &Program,
     plan: &Plan,
     options: &Options,
     self_test: Option<&SelfTest>,
 ) -> Result<Vec<u8>> {
+    write_all(&[Part { name: "", program, plan }], options, self_test)
+}
+
+/// The bytes of a file whose programs share their constants, those of the last one, and their memory.
+pub(super) fn write_all(
+    parts: &[Part<'_>],
+    options: &Options,
+    self_test: Option<&SelfTest>,
+) -> Result<Vec<u8>> {
+    let (Some((first, others)), Some(last)) = (parts.split_first(), parts.last()) else {
+        return Err(Error::internal("a file without a program"));
+    };
     let mut fbb = Builder::new();
-    let mut constants = program.constants.bytes().to_vec();
+    let mut constants = last.program.constants.bytes().to_vec();
     constants.resize(constants.len().next_multiple_of(FILE_ALIGNMENT), 0);
     let constants = fbb.create_vector(&constants);
-    let (ops, operands, params) = ops(&mut fbb, program, plan)?;
+    let mut shared = Shared { constants, is_root: false, entries: None, entry_names: None };
+    if !others.is_empty() {
+        let tables = others.iter().map(|part| table(&mut fbb, part, options, &shared, None));
+        let tables = tables.collect::<Result<Vec<_>>>()?;
+        shared.entries = Some(fbb.create_vector(&tables));
+        shared.entry_names = Some(strings(&mut fbb, parts.iter().map(|part| part.name)));
+    }
+    shared.is_root = true;
+    let model = table(&mut fbb, first, options, &shared, self_test)?;
+    fb::finish_model_buffer(&mut fbb, model);
+    let mut bytes = fbb.finished_data().to_vec();
+    align_end(&mut bytes);
+    enter_checksum(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// What the tables of a file's programs have in common.
+#[derive(Clone, Copy)]
+struct Shared<'a> {
+    constants: WIPOffset<Vector<'a, u8>>,
+    /// Whether it is the root that is written, which has all that is said of the file as a whole.
+    is_root: bool,
+    entries: Option<WIPOffset<Vector<'a, ForwardsUOffset<fb::Model<'a>>>>>,
+    entry_names: Option<Strings<'a>>,
+}
+
+/// The table of a program.
+fn table<'a>(
+    fbb: &mut Builder<'a>,
+    part: &Part<'_>,
+    options: &Options,
+    shared: &Shared<'a>,
+    self_test: Option<&SelfTest>,
+) -> Result<WIPOffset<fb::Model<'a>>> {
+    let &Part { program, plan, .. } = part;
+    let &Shared { constants, is_root, entries, entry_names } = shared;
+    let (ops, operands, params) = ops(fbb, program, plan)?;
     let tensors: Vec<fb::Tensor> = program
         .tensors
         .iter()
@@ -53,25 +108,26 @@ pub(super) fn write(
     let tensors = fbb.create_vector(&tensors);
     let ports = [ports(&program.inputs)?, ports(&program.outputs)?].concat();
     let ports = fbb.create_vector(&ports);
-    let input_names = strings(&mut fbb, program.inputs.iter().map(|port| port.value.name.as_str()));
-    let output_names = strings(&mut fbb, program.outputs.iter().map(|port| port.value.name.as_str()));
+    let input_names = strings(fbb, program.inputs.iter().map(|port| port.value.name.as_str()));
+    let output_names = strings(fbb, program.outputs.iter().map(|port| port.value.name.as_str()));
     let (mut variables, mut variable_names) = (None, None);
     if !program.variables.is_empty() {
         variables = Some(fbb.create_vector(&self::ports(&program.variables)?));
         let names = program.variables.iter().map(|variable| variable.value.name.as_str());
-        variable_names = Some(strings(&mut fbb, names));
+        variable_names = Some(strings(fbb, names));
     }
-    let target_name =
-        (options.target != Target::Portable).then(|| fbb.create_shared_string(options.target.name()));
-    let source_hash = (!options.source_hash.is_empty()).then(|| fbb.create_vector(&options.source_hash));
-    let metadata = (!options.strip).then(|| metadata(&mut fbb, options));
-    let debug = (!options.strip).then(|| debug(&mut fbb, program, plan, options));
+    let target_name = (is_root && options.target != Target::Portable)
+        .then(|| fbb.create_shared_string(options.target.name()));
+    let source_hash =
+        (is_root && !options.source_hash.is_empty()).then(|| fbb.create_vector(&options.source_hash));
+    let metadata = (is_root && !options.strip).then(|| metadata(fbb, options));
+    let debug = (!options.strip).then(|| debug(fbb, program, plan, options));
     let self_test = self_test.map(|test| {
         let (input, output) = (fbb.create_vector(&test.input), fbb.create_vector(&test.output));
-        fb::SelfTest::create(&mut fbb, &fb::SelfTestArgs { input: Some(input), output: Some(output) })
+        fb::SelfTest::create(fbb, &fb::SelfTestArgs { input: Some(input), output: Some(output) })
     });
     let memories: Vec<u32> = plan.memories.iter().map(|&(_, bytes)| bytes).collect();
-    let memories = (!memories.is_empty()).then(|| fbb.create_vector(&memories));
+    let memories = (is_root && !memories.is_empty()).then(|| fbb.create_vector(&memories));
     let checksum = fb::Checksum::new(0);
     let header = fb::Header::new(
         RUNTIME_LEVEL,
@@ -82,8 +138,8 @@ pub(super) fn write(
         program.inputs.len() as u16,
         fb::Rounding(options.rounding as u32),
     );
-    let model = fb::Model::create(
-        &mut fbb,
+    Ok(fb::Model::create(
+        fbb,
         &fb::ModelArgs {
             format_version: FORMAT_VERSION,
             header: Some(&header),
@@ -97,20 +153,17 @@ pub(super) fn write(
             input_names: Some(input_names),
             output_names: Some(output_names),
             source_hash,
-            checksum: Some(&checksum),
+            checksum: is_root.then_some(&checksum),
             metadata,
             self_test,
             debug,
             memories,
             variables,
             variable_names,
+            entry_names,
+            entries,
         },
-    );
-    fb::finish_model_buffer(&mut fbb, model);
-    let mut bytes = fbb.finished_data().to_vec();
-    align_end(&mut bytes);
-    enter_checksum(&mut bytes)?;
-    Ok(bytes)
+    ))
 }
 
 /// Makes the size a multiple of 16 by padding behind the header (root offset, identifier), so that

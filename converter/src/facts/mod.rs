@@ -62,6 +62,9 @@ pub struct Facts {
     pub self_test: bool,
     /// What one inference leaves to the next, under the author's names.
     pub variables: Vec<PortJson>,
+    /// The programs of a finished file with several entry points, the first one's first; none where it has but one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub entries: Vec<EntryJson>,
     /// The memories that a finished file's arena is divided among; empty for one.
     pub memories: Vec<MemoryJson>,
     /// Number of weights, biases and other constants of a trained model.
@@ -72,6 +75,39 @@ pub struct Facts {
     pub notes: Vec<String>,
     /// What the user should act on before relying on the result, one sentence each.
     pub warnings: Vec<String>,
+}
+
+/// An entry point in JSON.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct EntryJson {
+    /// Its name.
+    pub name: String,
+    /// Inputs in the author's order.
+    pub inputs: Vec<PortJson>,
+    /// Outputs in the author's order.
+    pub outputs: Vec<PortJson>,
+    /// Multiply-accumulate operations of one inference.
+    pub macs: u64,
+    /// How many layers it has.
+    pub layers: usize,
+}
+
+impl EntryJson {
+    /// The entry points of a verified file.
+    fn all(model: &Model<'_>) -> Vec<EntryJson> {
+        let one = |index: usize| {
+            let (entry, name) = (model.entry_at(index).ok()?, model.entry_name(index)?.to_string());
+            let layers = model_file::layers(&entry);
+            Some(EntryJson {
+                name,
+                inputs: model_file::inputs(&entry).into_iter().map(PortJson::from).collect(),
+                outputs: model_file::outputs(&entry).into_iter().map(PortJson::from).collect(),
+                macs: layers.iter().fold(0, |sum, layer| sum.saturating_add(layer.macs)),
+                layers: layers.len(),
+            })
+        };
+        (0..model.entries()).filter_map(one).collect()
+    }
 }
 
 /// A memory of the arena in JSON.
@@ -238,6 +274,7 @@ impl Facts {
             labels: (0..).map_while(|class| names.label(class)).map(str::to_string).collect(),
             self_test: model.self_test().is_some(),
             variables: model_file::variables(model).into_iter().map(PortJson::from).collect(),
+            entries: EntryJson::all(model),
             memories: model_file::memories(model).into_iter().map(MemoryJson::from).collect(),
             parameters: None,
             unsupported: Vec::new(),
@@ -295,6 +332,7 @@ impl Facts {
                 .iter()
                 .map(|state| PortJson { name: state.name.clone(), ..port(graph, state.value) })
                 .collect(),
+            entries: Vec::new(),
             memories: Vec::new(),
             parameters: Some(parameters),
             unsupported,

@@ -123,6 +123,12 @@ pub trait Importer: Sync {
         false
     }
 
+    /// The functions of a file that work on the same variables, by name, the one first that a program runs which asks for
+    /// none. All have the same states. Empty where there are fewer than two.
+    fn entries(&self, _path: &Path, _options: &ImportOptions) -> Result<Vec<(String, Imported)>> {
+        Ok(Vec::new())
+    }
+
     /// Further files that [`import`](Importer::import) reads.
     fn beside(&self, _path: &Path) -> Vec<PathBuf> {
         Vec::new()

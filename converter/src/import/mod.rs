@@ -101,6 +101,26 @@ fn check_ports(importer: &dyn Importer, options: &ImportOptions, name: &str) -> 
     .help("leave them out; `--cut TENSOR` ends a model earlier"))
 }
 
+/// The functions of a model that work on the same variables, such as a step and a reset: each a graph with the same states,
+/// and its name, the one first that a program runs which asks for none. Empty where the model is one function, and where the
+/// options choose one, cut the model or tie states.
+///
+/// # Errors
+/// Like [`load_with`], but for a path that cannot be read.
+pub fn entries(path: &Path, options: &ImportOptions) -> Result<Vec<(String, Imported)>> {
+    let alone = options.signature.is_some() || !options.cut.is_empty() || !options.states.is_empty();
+    let mut head = Vec::new();
+    // What cannot be read is refused where the model itself is.
+    let _ = crate::files::open(path).and_then(|file| file.take(HEAD as u64).read_to_end(&mut head));
+    let importer = IMPORTERS.iter().find(|importer| importer.recognises(path, &head));
+    let Some(importer) = importer.filter(|_| !alone) else { return Ok(Vec::new()) };
+    let mut entries = importer.entries(path, options)?;
+    for (_, imported) in &mut entries {
+        rolled::run(&mut imported.graph, &mut imported.notes);
+    }
+    Ok(entries)
+}
+
 /// The model up to where the user wants it to end, with cells that were written by hand as layers, and with the states
 /// that the user ties.
 fn finish(mut imported: Imported, options: &ImportOptions, name: &str) -> Result<Imported> {

@@ -49,6 +49,8 @@ pub struct ModelFile {
     name: String,
     bytes: AlignedBuf,
     ops: OpSet,
+    /// The program that is meant, of a file with several; the first where it is `None`.
+    entry: Option<String>,
 }
 
 impl std::fmt::Debug for ModelFile {
@@ -84,7 +86,7 @@ impl ModelFile {
 
     /// A file in memory; `name` is its name in errors.
     pub fn from_bytes(name: impl Into<String>, bytes: &[u8]) -> ModelFile {
-        ModelFile { name: name.into(), bytes: AlignedBuf::from_bytes(bytes), ops: ops::ALL }
+        ModelFile { name: name.into(), bytes: AlignedBuf::from_bytes(bytes), ops: ops::ALL, entry: None }
     }
 
     /// Sets the operators that run the file, if it needs more than the runtime's: those of a
@@ -93,6 +95,25 @@ impl ModelFile {
     pub fn with_operators(mut self, ops: OpSet) -> ModelFile {
         self.ops = ops;
         self
+    }
+
+    /// Chooses a program of a file with several entry points, which [`model`](ModelFile::model) then gives; `None` for the
+    /// first one.
+    #[must_use]
+    pub fn with_entry(mut self, name: Option<String>) -> ModelFile {
+        self.entry = name;
+        self
+    }
+
+    /// The names of the file's entry points, the first one's first; empty where it has but one program.
+    ///
+    /// # Errors
+    /// As [`model`](ModelFile::model).
+    pub fn entries(&self) -> Result<Vec<String>> {
+        let first = ModelFile { entry: None, ..self.clone() };
+        let model = first.model()?;
+        let names = (0..model.entries()).map(|index| model.entry_name(index).unwrap_or_default().to_string());
+        Ok(names.collect())
     }
 
     /// The operators that run the file.
@@ -137,7 +158,41 @@ impl ModelFile {
             return Err(Error::input(format!("{}: the checksum does not fit the contents", self.name))
                 .help("the file is damaged; copy it again or convert the model again"));
         }
-        Ok(model)
+        self.chosen(model)
+    }
+
+    /// The program that is meant, when all of them have been verified.
+    fn chosen<'a>(&self, model: Model<'a>) -> Result<Model<'a>> {
+        let mut chosen = None;
+        for index in 0..model.entries() {
+            let entry = model.entry_at(index).map_err(|error| self.refused(error))?;
+            let name = model.entry_name(index).unwrap_or_default();
+            entry.check_memories().map_err(|error| self.refused(error))?;
+            check_ops(&entry, self.ops).map_err(|error| {
+                Error::input(format!("{}: entry `{name}`: {error}", self.name))
+                    .help("the file is damaged or of another version; convert the model again")
+                    .caused_by(error)
+            })?;
+            if entry.work() > MOST_WORK {
+                return Err(Error::input(format!("{}: entry `{name}` takes too many steps", self.name))
+                    .help("the file is damaged or not to be trusted; convert the model again"));
+            }
+            if self.entry.as_deref() == Some(name) {
+                chosen = Some(entry);
+            }
+        }
+        match (&self.entry, chosen) {
+            (None, _) => Ok(model),
+            (Some(_), Some(entry)) => Ok(entry),
+            (Some(wanted), None) => {
+                let names: Vec<String> = (0..model.entries())
+                    .filter_map(|i| Some(format!("`{}`", model.entry_name(i)?)))
+                    .collect();
+                let has = if names.is_empty() { "it has one program".into() } else { names.join(", ") };
+                Err(Error::input(format!("{}: there is no entry `{wanted}`: {has}", self.name))
+                    .help("`ferrolite inspect` lists the entries of a file"))
+            }
+        }
     }
 
     fn refused(&self, error: schema::Error) -> Error {
@@ -437,11 +492,14 @@ fn is_small(code: OpCode, node: &Node<'_>) -> bool {
     }
 }
 
-/// The operators that a model needs on a core, each once, ordered by code.
+/// The operators that a model needs on a core, with all of its entries, each once, ordered by code.
 pub fn operators(model: &Model<'_>, core: Target) -> Vec<Linked> {
     let policy = policy(core);
     let mut linked: Vec<Linked> = Vec::new();
-    for op in model.ops() {
+    let others: Vec<Model<'_>> =
+        (1..model.entries()).filter_map(|index| model.entry_at(index).ok()).collect();
+    let programs = std::iter::once(model).chain(&others);
+    for (model, op) in programs.flat_map(|model| model.ops().iter().map(move |op| (model, op))) {
         let Some(code) = OpCode::from_code(op.code) else { continue };
         let node = Node::new(model, op);
         let (found, wanted) = match code {

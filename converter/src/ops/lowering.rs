@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::graph::{Graph, Node, Value, ValueId};
 
 /// The constants of the file under construction. Equal runs of bytes are stored once.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Constants {
     bytes: Vec<u8>,
     known: HashMap<Vec<u8>, u32>,

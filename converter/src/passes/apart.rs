@@ -17,7 +17,7 @@ const MOST: usize = 1 << 24;
 pub(super) fn run(graph: &mut Graph) -> usize {
     let mut count = 0;
     let mut number = 0;
-    while number < graph.states.len() {
+    while number < graph.states.len() && graph.shared_states.is_empty() {
         match parts(graph, number) {
             Some(parts) => {
                 let taken = parts.len();

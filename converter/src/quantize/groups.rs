@@ -173,6 +173,10 @@ impl Group {
 fn fixed_values(graph: &Graph) -> BTreeMap<usize, Params> {
     let mut fixed: BTreeMap<usize, Params> =
         graph.values.iter().enumerate().filter_map(|(i, value)| Some((i, preset(value)?))).collect();
+    for state in graph.states.iter().filter(|state| is_real(graph, state.value)) {
+        let shared = graph.shared_states.get(&state.name);
+        fixed.extend(shared.and_then(|shared| Some((state.value.0, shared.quantization?))));
+    }
     for node in &graph.nodes {
         let prescribed = ops::of(&node.op).prescribed().zip(node.outputs.first());
         if let Some((params, output)) = prescribed.filter(|&(_, &id)| is_real(graph, id)) {

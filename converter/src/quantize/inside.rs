@@ -145,7 +145,8 @@ fn keep(graph: &mut Graph, index: usize, exponent: i32) -> bool {
         let left = |next: ValueId| {
             node.outputs.get(result) == Some(&next) || (result == 1 && steps == 1 && next == node.outputs[0])
         };
-        let is = |state: &State| state.value == id && state.from == 0 && left(state.next);
+        let plain = |state: &State| graph.shared_states.get(&state.name).is_some_and(|shared| shared.plain);
+        let is = |state: &State| state.value == id && state.from == 0 && left(state.next) && !plain(state);
         graph.states.iter().position(is).filter(|_| alone)
     };
     let (Some(hidden), Some(cell)) = (variable(HIDDEN, 1), variable(CELL, 2)) else { return false };

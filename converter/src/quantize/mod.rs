@@ -71,7 +71,7 @@ use self::samples::Sequence;
 use self::scaler::{Scaled, Scaler};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, ValueId};
-use crate::reference::Executor;
+use crate::reference::{Executor, States};
 
 /// Quantizes a float graph, or the float part of a mixed one, after calibration on all samples.
 ///
@@ -115,6 +115,17 @@ use crate::reference::Executor;
 /// # Ok::<(), ferrolite::Error>(())
 /// ```
 pub fn quantize(graph: &Graph, samples: &dyn Samples, options: &Options) -> Result<(Graph, Report)> {
+    quantize_from(graph, samples, None, options)
+}
+
+/// The same, where each sample begins with these states, an element for each sample; without them, with those that the
+/// sample before leaves.
+pub(crate) fn quantize_from(
+    graph: &Graph,
+    samples: &dyn Samples,
+    states: Option<Vec<States>>,
+    options: &Options,
+) -> Result<(Graph, Report)> {
     // Refuses a graph that cannot be executed before anything else is checked.
     Executor::new(graph)?;
     let (sequence, keyed);
@@ -125,7 +136,10 @@ pub fn quantize(graph: &Graph, samples: &dyn Samples, options: &Options) -> Resu
             &keyed
         }
         false => {
-            sequence = Sequence::new(graph, samples)?;
+            sequence = match states {
+                Some(states) => Sequence::given(samples, states),
+                None => Sequence::new(graph, samples)?,
+            };
             &sequence
         }
     };

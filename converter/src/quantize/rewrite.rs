@@ -77,6 +77,10 @@ pub fn constant_ranges(graph: &Graph, ranges: &mut [Range]) -> Result<()> {
             let range = Range::of(data).ok_or_else(|| refuse(&state.name))?;
             ranges[state.value.0] = ranges[state.value.0].union(range);
         }
+        if let Some(shared) = graph.shared_states.get(&state.name) {
+            let range = Range::of(&[shared.range.0, shared.range.1]).ok_or_else(|| refuse(&state.name))?;
+            ranges[state.value.0] = ranges[state.value.0].union(range);
+        }
     }
     for node in &graph.nodes {
         if let Op::Pad(Pad { value: Some(value), .. }) = node.op {

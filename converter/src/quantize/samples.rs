@@ -175,6 +175,11 @@ pub struct Sequence<'a> {
 }
 
 impl<'a> Sequence<'a> {
+    /// Samples that begin with these states each.
+    pub fn given(of: &'a dyn Samples, states: Vec<States>) -> Sequence<'a> {
+        Sequence { of, states }
+    }
+
     /// Runs all samples in their order.
     pub fn new(graph: &Graph, of: &'a dyn Samples) -> Result<Sequence<'a>> {
         let executor = Executor::new(graph)?;

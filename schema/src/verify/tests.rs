@@ -34,7 +34,7 @@ impl Program {
             input_count: self.inputs.len() as u16,
             ..Header::EMPTY
         };
-        program(&Model::of_parts(
+        program::<true>(&Model::of_parts(
             &header,
             (&self.tensors, &self.operands, &self.ops),
             (&self.params, &self.constants),

@@ -124,6 +124,17 @@ pub struct State {
     pub from: usize,
 }
 
+/// What is known of a variable that other programs of the same file have, too.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct SharedState {
+    /// The least and the largest number that the others leave in it.
+    pub range: (f32, f32),
+    /// The quantization that it has there, if that is settled.
+    pub quantization: Option<(f32, i32)>,
+    /// Whether it has to be int8, whatever layer keeps it.
+    pub plain: bool,
+}
+
 /// A neural network: values, nodes in execution order, and the borders.
 #[derive(Clone, Debug, Default)]
 pub struct Graph {
@@ -139,6 +150,8 @@ pub struct Graph {
     pub outputs: Vec<ValueId>,
     /// What outlives an inference.
     pub states: Vec<State>,
+    /// The states, by name, that are those of other programs of the same file, too. They stay as the author has them.
+    pub shared_states: HashMap<String, SharedState>,
     /// Constants of int8 that the author stores with four bits each: dense layers keep their weights so.
     pub four_bits: HashSet<ValueId>,
     /// Results of layers that were TensorFlow 1's uint8 before they became int8. Its kernels multiply scales in float32,

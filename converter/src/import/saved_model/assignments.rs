@@ -99,7 +99,18 @@ pub(super) fn differing(
 
 /// Enters the variables that inferences read before they assign them among the graph's states.
 pub(super) fn finish(e: &mut Evaluator<'_>) -> Result<(), Error> {
-    for (handle, held) in e.kept.all.clone() {
+    for (handle, mut held) in e.kept.all.clone() {
+        if e.kept.complete {
+            let value = match first(e, &handle) {
+                Ok(value) => value,
+                Err(refusal) => {
+                    let reason = refusal.reason()?;
+                    e.builder.unsupported(&handle, "ReadVariableOp", &reason, &[], vec![vec![1]]);
+                    continue;
+                }
+            };
+            held = Held { first: Some(value), current: held.current.or(Some(Tensor::Value(value))) };
+        }
         let (Some(value), Some(current)) = (held.first, held.current) else { continue };
         let next = match &current {
             Tensor::Lost(id) => Ok(*id),

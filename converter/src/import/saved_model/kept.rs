@@ -16,6 +16,8 @@ use crate::graph::ValueId;
 #[derive(Clone, Default)]
 pub(super) struct Kept<'m> {
     pub(super) all: BTreeMap<String, Held>,
+    /// Whether those that nothing reads or assigns are state, too.
+    pub(super) complete: bool,
     /// Whether functions assign variables.
     effects: HashMap<&'m str, bool>,
 }
@@ -35,7 +37,7 @@ pub(super) type Moment = BTreeMap<String, Option<Tensor>>;
 impl<'m> Kept<'m> {
     pub(super) fn of(handles: Vec<String>) -> Kept<'m> {
         let all = handles.into_iter().map(|handle| (handle, Held::default())).collect();
-        Kept { all, effects: HashMap::new() }
+        Kept { all, complete: false, effects: HashMap::new() }
     }
 
     pub(super) fn is_empty(&self) -> bool {

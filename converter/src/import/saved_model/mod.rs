@@ -21,6 +21,7 @@ mod cell;
 mod convolution;
 mod dense;
 mod einsum;
+mod entries;
 mod evaluate;
 mod frozen;
 mod host;
@@ -50,6 +51,7 @@ mod saved_tests;
 mod tests;
 
 use crate::import::damaged::damaged;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use prost::Message;
@@ -85,6 +87,15 @@ impl Importer for SavedModelImporter {
             || !versions(path).is_empty()
     }
 
+    fn entries(&self, path: &Path, options: &ImportOptions) -> Result<Vec<(String, Imported)>> {
+        let folder = if path.is_dir() { path } else { path.parent().unwrap_or(Path::new("")) };
+        let newest = versions(folder).pop().filter(|_| !folder.join(FILE).is_file());
+        let inner = newest.as_ref().map_or(folder.to_path_buf(), |newest| folder.join(newest));
+        let mut entries = entries_of(&inner, options).map_err(|e| e.context(path.display()))?;
+        entries.iter_mut().for_each(|(_, imported)| imported.graph.name = model_name(folder));
+        Ok(entries)
+    }
+
     fn import(&self, path: &Path, options: &ImportOptions) -> Result<Imported> {
         let name = path.display().to_string();
         // The path may be that of the file in the directory.
@@ -110,13 +121,77 @@ impl Importer for SavedModelImporter {
     }
 }
 
-fn import(folder: &Path, options: &ImportOptions) -> Result<Imported> {
+/// The file's message.
+fn message(folder: &Path) -> Result<proto::SavedModel> {
     let bytes = crate::files::read(&folder.join(FILE))
         .map_err(|e| Error::input(format!("{FILE} cannot be read: {e}")).caused_by(e))?;
-    let model = proto::SavedModel::decode(bytes.as_slice())
-        .map_err(|e| damaged(format!("{FILE} is not a sound SavedModel: {e}")).caused_by(e))?;
+    proto::SavedModel::decode(bytes.as_slice())
+        .map_err(|e| damaged(format!("{FILE} is not a sound SavedModel: {e}")).caused_by(e))
+}
+
+fn graph(meta: &proto::MetaGraph) -> Result<&proto::GraphDef> {
+    meta.graph.as_ref().ok_or_else(|| damaged(format!("{FILE} holds no graph")))
+}
+
+/// An evaluator of a model that has read nothing yet.
+fn begin<'m>(folder: &Path, meta: &'m proto::MetaGraph, library: &'m Library<'m>) -> Result<Evaluator<'m>> {
+    let restore = meta.saver.as_ref().map_or("", |saver| saver.restore_op_name.as_str());
+    let bundle = bundle::Bundle::open(folder)?;
+    let variables = restore::Variables::new(bundle, library, meta.objects.as_ref(), restore);
+    Ok(Evaluator::new(library, variables, Builder::new(model_name(folder)), OPERATORS))
+}
+
+/// The signatures that work on the same variables; none where fewer than two do.
+fn entries_of(folder: &Path, options: &ImportOptions) -> Result<Vec<(String, Imported)>> {
+    // What is wrong with a model is said where it is read.
+    let Ok(model) = message(folder) else { return Ok(Vec::new()) };
+    let Ok(meta) = signature::serving(&model.meta_graphs) else { return Ok(Vec::new()) };
+    let signatures = signature::usable(meta);
+    let Some(graph) = meta.graph.as_ref().filter(|_| signatures.len() > 1) else { return Ok(Vec::new()) };
+    let library = Library::new(graph);
+    let Ok(idle) = begin(folder, meta, &library) else { return Ok(Vec::new()) };
+    if signatures.iter().all(|(_, one)| state::assigned(&idle, one).is_empty()) {
+        return Ok(Vec::new());
+    }
+    let (mut touched, mut left_out) = (Vec::new(), Vec::new());
+    for &(name, serve) in &signatures {
+        let options = entries::options(options, name, serve);
+        let begin = || begin(folder, meta, &library);
+        match evaluate_with_states(&begin, serve, &options, BTreeSet::new()) {
+            Ok((evaluator, _, states)) if unsupported_layers(evaluator.builder.graph()).is_empty() => {
+                let assigned = state::assigned(&evaluator, serve).into_iter().collect();
+                let read = evaluator.variables.all_read().into_iter().chain(states).collect();
+                touched.push((name, entries::Touched { assigned, read }));
+            }
+            // Such as those for training.
+            _ => left_out.push(format!("`{name}`")),
+        }
+    }
+    let Some((shared, members)) = entries::members(&signatures, &touched) else { return Ok(Vec::new()) };
+    let mut found = Vec::new();
+    for name in members {
+        let Some((_, serve)) = signatures.iter().find(|(other, _)| *other == name) else { continue };
+        let imported = import_sharing(folder, &entries::options(options, &name, serve), &shared)?;
+        found.push((name, imported));
+    }
+    entries::without_doubles(&mut found);
+    entries::largest_first(&mut found);
+    if let (Some((_, first)), false) = (found.first_mut(), left_out.is_empty()) {
+        let names = left_out.join(", ");
+        first.notes.push(format!("signatures that cannot be converted were left out: {names}"));
+    }
+    Ok(found)
+}
+
+fn import(folder: &Path, options: &ImportOptions) -> Result<Imported> {
+    import_sharing(folder, options, &BTreeSet::new())
+}
+
+/// Reads a signature, of which variables that others assign are state, too.
+fn import_sharing(folder: &Path, options: &ImportOptions, shared: &BTreeSet<String>) -> Result<Imported> {
+    let model = message(folder)?;
     let meta = signature::serving(&model.meta_graphs)?;
-    let graph = meta.graph.as_ref().ok_or_else(|| damaged(format!("{FILE} holds no graph")))?;
+    let graph = graph(meta)?;
     let (chosen, serve) = signature::choose(meta, options)?;
     let source = Source {
         name: model_name(folder),
@@ -125,7 +200,8 @@ fn import(folder: &Path, options: &ImportOptions) -> Result<Imported> {
         restore: meta.saver.as_ref().map_or("", |saver| saver.restore_op_name.as_str()),
         signature: serve,
     };
-    let (graph, mut notes, warnings) = read(&source, &|| bundle::Bundle::open(folder), options)?;
+    let (graph, mut notes, warnings) =
+        read_sharing(&source, &|| bundle::Bundle::open(folder), options, shared)?;
     if chosen != "serving_default" && options.signature.is_none() {
         notes.push(format!("the only signature, `{chosen}`, was converted"));
     }
@@ -151,26 +227,31 @@ fn read(
     open: &dyn Fn() -> Result<bundle::Bundle>,
     options: &ImportOptions,
 ) -> Result<(Graph, Vec<String>, Vec<String>)> {
+    read_sharing(source, open, options, &BTreeSet::new())
+}
+
+/// The same; these variables are state, too.
+fn read_sharing(
+    source: &Source<'_>,
+    open: &dyn Fn() -> Result<bundle::Bundle>,
+    options: &ImportOptions,
+    shared: &BTreeSet<String>,
+) -> Result<(Graph, Vec<String>, Vec<String>)> {
     let (library, serve) = (Library::new(source.graph), source.signature);
     let begin = || {
         let variables = restore::Variables::new(open()?, &library, source.objects, source.restore);
         Ok::<_, Error>(Evaluator::new(&library, variables, Builder::new(source.name.clone()), OPERATORS))
     };
 
-    let mut evaluator = begin()?;
-    let mut outputs = evaluate(&mut evaluator, serve, options)?;
-    // Which variables are state is known when all branches that are taken have been read.
-    let states = state::kept(&evaluator, serve);
+    let (mut evaluator, outputs, states) = evaluate_with_states(&begin, serve, options, shared.clone())?;
     if !states.is_empty() {
-        evaluator = begin()?;
-        evaluator.kept = kept::Kept::of(states);
-        outputs = evaluate(&mut evaluator, serve, options)?;
+        evaluator.kept.complete = !shared.is_empty();
         assignments::finish(&mut evaluator)?;
     }
     let warnings = state::refuse(&mut evaluator, serve);
     // If an output seems to be a constant, the reason may be a variable that is assigned, which is reported
-    // instead.
-    if outputs.is_empty() && unsupported_layers(evaluator.builder.graph()).is_empty() {
+    // instead. One of several signatures may be there for what it assigns.
+    if outputs.is_empty() && shared.is_empty() && unsupported_layers(evaluator.builder.graph()).is_empty() {
         return Err(signature::no_output(serve));
     }
     let mut notes = evaluator.notes;
@@ -183,6 +264,28 @@ fn read(
         crate::passes::dead::run(&mut graph);
     }
     Ok((graph, notes, warnings))
+}
+
+/// Evaluates a signature with the variables that are state: those given, and those that it assigns and its outputs read. The
+/// latter are known when all that the outputs need has been read, which may be more once some variable is no constant.
+fn evaluate_with_states<'m>(
+    begin: &dyn Fn() -> Result<Evaluator<'m>>,
+    signature: &'m proto::Signature,
+    options: &ImportOptions,
+    mut states: BTreeSet<String>,
+) -> Result<(Evaluator<'m>, Vec<ValueId>, BTreeSet<String>)> {
+    loop {
+        let mut evaluator = begin()?;
+        if !states.is_empty() {
+            evaluator.kept = kept::Kept::of(states.iter().cloned().collect());
+        }
+        let outputs = evaluate(&mut evaluator, signature, options)?;
+        let before = states.len();
+        states.extend(state::kept(&evaluator, signature));
+        if states.len() == before {
+            return Ok((evaluator, outputs, states));
+        }
+    }
 }
 
 /// Evaluates a signature, and returns its outputs.

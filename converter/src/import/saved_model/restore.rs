@@ -10,7 +10,7 @@
 //! that neither way finds are looked up by their `shared_name`, as version 1 named variables.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 
 use super::bundle::Bundle;
@@ -59,6 +59,11 @@ impl<'m> Variables<'m> {
     /// Whether the elements of the variable with that handle were read.
     pub(super) fn was_read(&self, handle: &str) -> bool {
         self.read.borrow().contains_key(handle)
+    }
+
+    /// The handles of all variables whose elements were read.
+    pub(super) fn all_read(&self) -> BTreeSet<String> {
+        self.read.borrow().keys().cloned().collect()
     }
 
     /// The elements of the variable with that handle.

@@ -21,15 +21,19 @@ pub(super) fn serving(graphs: &[MetaGraph]) -> Result<&MetaGraph> {
     graphs.iter().find(serves).or(graphs.first()).ok_or_else(|| damaged("saved_model.pb holds no graph"))
 }
 
-/// The signature that the options name, else the only one or `serving_default`.
-pub(super) fn choose<'m>(graph: &'m MetaGraph, options: &ImportOptions) -> Result<(&'m str, &'m Signature)> {
-    // A signature without outputs is not a function but the node that initialises the model.
-    let usable: Vec<(&str, &Signature)> = graph
+/// The signatures that are functions, by name. One without outputs is not a function but the node that initialises the model.
+pub(super) fn usable(graph: &MetaGraph) -> Vec<(&str, &Signature)> {
+    graph
         .signatures
         .iter()
         .filter(|(name, s)| !s.outputs.is_empty() && name.as_str() != "__saved_model_init_op")
         .map(|(name, signature)| (name.as_str(), signature))
-        .collect();
+        .collect()
+}
+
+/// The signature that the options name, else the only one or `serving_default`.
+pub(super) fn choose<'m>(graph: &'m MetaGraph, options: &ImportOptions) -> Result<(&'m str, &'m Signature)> {
+    let usable = usable(graph);
     let names: Vec<String> = usable.iter().map(|(name, _)| format!("`{name}`")).collect();
     let names = names.join(", ");
     if usable.is_empty() {

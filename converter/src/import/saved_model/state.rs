@@ -27,12 +27,18 @@ enum Source<'m> {
 /// The variables that are assigned and that the outputs read, by their handles; of TensorFlow 1's none, whose order of
 /// reads and assignments is not in the file.
 pub(super) fn kept(e: &Evaluator<'_>, signature: &Signature) -> Vec<String> {
+    let assigned = assigned(e, signature).into_iter();
+    assigned.filter(|handle| e.variables.was_read(handle)).collect()
+}
+
+/// The variables that are assigned, by their handles, but for TensorFlow 1's.
+pub(super) fn assigned(e: &Evaluator<'_>, signature: &Signature) -> Vec<String> {
     let is_resource = |handle: &str| {
         let node = e.library.graph.nodes.get(handle);
         node.is_some_and(|node| node.op == "VarHandleOp")
     };
     let found = found(e, signature).into_keys();
-    found.filter(|handle| e.variables.was_read(handle) && is_resource(handle)).map(String::from).collect()
+    found.filter(|handle| is_resource(handle)).map(String::from).collect()
 }
 
 fn found<'m>(e: &Evaluator<'m>, signature: &Signature) -> BTreeMap<&'m str, (&'m str, bool)> {
