@@ -103,6 +103,9 @@ fn lying(p: &Pool2dParams) -> Pool2dParams {
 /// Elements of a row that windows are over at a time.
 const COLUMNS: usize = 64;
 
+/// These, and room behind them to fill up a word.
+type Columns = [Cell<i8>; COLUMNS + 4];
+
 /// Maximum pooling with few channels, some windows of a row at a time: first over the rows under them, then each element
 /// and those behind it, for all elements at once. Outputs are written later than one by one, never earlier.
 fn max_pool_by_rows<K: Kernels>(p: &Pool2dParams, input: &[Cell<i8>], out: &[Cell<i8>]) {
@@ -111,7 +114,7 @@ fn max_pool_by_rows<K: Kernels>(p: &Pool2dParams, input: &[Cell<i8>], out: &[Cel
     let stride = (w.in_w as usize).wrapping_mul(channels);
     let out_row = (w.out_w as usize).wrapping_mul(channels);
     let image_size = (w.in_h as usize).wrapping_mul(stride);
-    let columns = [const { Cell::new(0i8) }; COLUMNS];
+    let columns: Columns = [const { Cell::new(0i8) }; COLUMNS + 4];
     for (image, out) in runs(input, image_size).zip(runs(out, out_row.wrapping_mul(w.out_h as usize))) {
         for (oy, out) in (0..).zip(runs(out, out_row)) {
             let (y, height) = span(oy, w.stride_h, w.kernel_h, w.pad_top, w.in_h);
@@ -124,7 +127,7 @@ fn max_pool_by_rows<K: Kernels>(p: &Pool2dParams, input: &[Cell<i8>], out: &[Cel
 
 /// A row of windows over some rows of cells.
 #[inline(never)]
-fn windows<K: Kernels>(p: &Pool2dParams, rows: &[Cell<i8>], columns: &[Cell<i8>; COLUMNS], out: &[Cell<i8>]) {
+fn windows<K: Kernels>(p: &Pool2dParams, rows: &[Cell<i8>], columns: &Columns, out: &[Cell<i8>]) {
     let w = &p.window;
     let channels = (p.channels as usize).max(1);
     // In elements: a row, a window, and from one window to the next.
@@ -137,11 +140,11 @@ fn windows<K: Kernels>(p: &Pool2dParams, rows: &[Cell<i8>], columns: &[Cell<i8>;
         let (out, behind) = rest.split_at_checked(most.wrapping_mul(channels)).unwrap_or((rest, &[]));
         let count = out.len().checked_div(channels).unwrap_or(0);
         let all = count.wrapping_sub(1).wrapping_mul(step).wrapping_add(width);
-        let columns = columns.get(..all).unwrap_or(columns);
+        let held_columns = columns.get(..all).unwrap_or(columns);
         // The padding before and behind the row.
         let (before, first) = (start.min(0).unsigned_abs().min(all), start.max(0) as usize);
         let held = row.saturating_sub(first).min(all.wrapping_sub(before));
-        let (padding, inside) = columns.split_at_checked(before).unwrap_or((&[], columns));
+        let (padding, inside) = held_columns.split_at_checked(before).unwrap_or((&[], held_columns));
         let (inside, more) = inside.split_at_checked(held).unwrap_or((inside, &[]));
         fill(padding, i8::MIN);
         fill(more, i8::MIN);
@@ -152,7 +155,7 @@ fn windows<K: Kernels>(p: &Pool2dParams, rows: &[Cell<i8>], columns: &[Cell<i8>;
         for row in under {
             K::min_max(TensorView::from_cells(inside), row, true, inside);
         }
-        across::<K>(columns, w.kernel_w as usize, channels);
+        across::<K>(columns, all, w.kernel_w as usize, channels);
         let clamped = |x: &Cell<i8>| i32::from(x.get()).max(p.min).min(p.max) as i8;
         if channels == 1 {
             let mut at = 0usize;
@@ -170,18 +173,20 @@ fn windows<K: Kernels>(p: &Pool2dParams, rows: &[Cell<i8>], columns: &[Cell<i8>;
     }
 }
 
-/// Makes each element the largest of `taps` that are `channels` elements apart, of which it is the first. Behind the last
-/// that has so many, elements are any.
+/// Makes each of so many elements the largest of `taps` that are `channels` elements apart, of which it is the first. Behind
+/// the last that has so many, elements are any: whole words, where there is room, take less time than their parts.
 #[inline(always)]
-fn across<K: Kernels>(columns: &[Cell<i8>], taps: usize, channels: usize) {
+fn across<K: Kernels>(columns: &Columns, all: usize, taps: usize, channels: usize) {
     let mut done = 1usize;
     while done < taps {
         // The largest of twice as many; kernels read a word before they write it.
         let more = done.min(taps.wrapping_sub(done));
         done = done.wrapping_add(more);
-        let left = columns.len().saturating_sub(done.wrapping_sub(1).wrapping_mul(channels));
+        let left = all.saturating_sub(done.wrapping_sub(1).wrapping_mul(channels));
+        let apart = more.wrapping_mul(channels);
+        let left = (left.wrapping_add(3) & !3).min(columns.len().saturating_sub(apart));
         let view = TensorView::from_cells(columns);
-        let behind = view.range(more.wrapping_mul(channels), left);
+        let behind = view.range(apart, left);
         K::min_max(view.range(0, left), behind, true, columns.get(..left).unwrap_or(&[]));
     }
 }
