@@ -10,9 +10,9 @@ use crate::quant::requantize;
 /// The elements of one line of a block.
 #[derive(Clone, Copy, Debug)]
 pub struct Column<'a> {
-    /// The block, and its sums.
+    /// The block.
     pub input: &'a [Cell<i8>],
-    /// See there.
+    /// Its sums.
     pub out: &'a [Cell<i8>],
     /// The first element.
     pub first: usize,
