@@ -7,7 +7,7 @@
 //! 2019, the empirical form). A layer is linear up to its activation, so two means of its input are enough:
 //! that of the real numbers, and that of the same numbers rounded and saturated.
 
-use super::pool::{Answer, ask};
+use super::ask::{Answer, ask};
 use super::range::{self, is_real};
 use super::samples::{Samples, run};
 use crate::error::Result;
@@ -150,7 +150,7 @@ impl Answer for AllSums {
         self.0.iter().flat_map(of).collect()
     }
 
-    fn from_words(&self, words: &[u64]) -> Option<AllSums> {
+    fn of_words(&self, words: &[u64]) -> Option<AllSums> {
         let mut words = words.iter().copied();
         let mut sums = self.0.clone();
         for sums in &mut sums {

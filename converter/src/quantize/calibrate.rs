@@ -8,10 +8,10 @@ use std::collections::HashMap;
 
 use rayon::prelude::*;
 
+use super::ask::{self, Answer, ask};
 use super::far::{Limits, inside};
 use super::histogram::Histogram;
 use super::method::Calibration;
-use super::pool::{self, Answer, ask};
 use super::range::Range;
 use super::samples::{Samples, run};
 use crate::error::{Error, Result};
@@ -228,23 +228,20 @@ impl Seen {
 impl Answer for Seen {
     fn to_words(&self) -> Vec<u64> {
         let recent = self.recent.iter().flat_map(|(key, ranges)| {
-            [(key >> 64) as u64, *key as u64].into_iter().chain(ranges.iter().map(pool::word))
+            [(key >> 64) as u64, *key as u64].into_iter().chain(ranges.iter().map(ask::word))
         });
-        self.ranges.iter().map(pool::word).chain(recent).collect()
+        self.ranges.iter().map(ask::word).chain(recent).collect()
     }
 
-    fn from_words(&self, words: &[u64]) -> Option<Seen> {
+    fn of_words(&self, words: &[u64]) -> Option<Seen> {
         let (ranges, recent) = words.split_at_checked(self.ranges.len())?;
         let recent = recent.chunks(self.ranges.len() + 2).map(|words| match words {
             [high, low, ranges @ ..] if ranges.len() == self.ranges.len() => {
-                Some((u128::from(*high) << 64 | u128::from(*low), ranges.iter().map(pool::range).collect()))
+                Some((u128::from(*high) << 64 | u128::from(*low), ranges.iter().map(ask::range).collect()))
             }
             _ => None,
         });
-        Some(Seen {
-            ranges: ranges.iter().map(pool::range).collect(),
-            recent: recent.collect::<Option<_>>()?,
-        })
+        Some(Seen { ranges: ranges.iter().map(ask::range).collect(), recent: recent.collect::<Option<_>>()? })
     }
 
     fn add(&mut self, other: Seen) {
@@ -285,7 +282,7 @@ fn observe(graph: &Graph, samples: &dyn Samples) -> Result<Seen> {
 fn count(graph: &Graph, samples: &dyn Samples, ranges: &[Range]) -> Result<Vec<Histogram>> {
     let executor = Executor::new(graph)?;
     let fresh = || Counts(ranges.iter().copied().map(Histogram::new).collect());
-    let over: Vec<u64> = ranges.iter().map(pool::word).collect();
+    let over: Vec<u64> = ranges.iter().map(ask::word).collect();
     let counts = ask(samples, ("histograms", graph, &over), fresh(), || {
         let parts = by_worker(0..samples.len(), fresh, |histograms, sample| {
             run(&executor, samples, sample, &mut |id, data| {
@@ -311,7 +308,7 @@ impl Answer for Counts {
         self.0.iter().flat_map(Histogram::counts).collect()
     }
 
-    fn from_words(&self, words: &[u64]) -> Option<Counts> {
+    fn of_words(&self, words: &[u64]) -> Option<Counts> {
         let size = Histogram::COUNTS;
         let whole = words.len() == self.0.len() * size;
         whole.then(|| {

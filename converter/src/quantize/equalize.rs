@@ -9,8 +9,8 @@
 //! commute, because its bound would have to differ from channel to channel, so layers with one are left
 //! alone.
 
+use super::ask::{Answer, ask};
 use super::calibrate::Chosen;
-use super::pool::{Answer, ask};
 use super::range::is_real;
 use super::samples::{Samples, run};
 use crate::error::Result;
@@ -98,7 +98,7 @@ impl Answer for Channels {
         self.0.iter().flatten().map(|x| u64::from(x.to_bits())).collect()
     }
 
-    fn from_words(&self, words: &[u64]) -> Option<Channels> {
+    fn of_words(&self, words: &[u64]) -> Option<Channels> {
         let mut words = words.iter().map(|&word| f32::from_bits(word as u32));
         let ranges = self.0.iter().map(|range| range.iter().map(|_| words.next()).collect::<Option<_>>());
         let ranges = ranges.collect::<Option<_>>()?;

@@ -20,7 +20,7 @@
 
 use std::collections::HashMap;
 
-use super::pool::{self, Answer, ask};
+use super::ask::{self, Answer, ask};
 use super::range::{LARGEST_BOUND, Range, is_real};
 use super::samples::{Samples, run};
 use crate::error::Result;
@@ -200,22 +200,19 @@ impl Answer for Seen {
     fn to_words(&self) -> Vec<u64> {
         let mut winners: Vec<_> = self.winners.iter().collect();
         winners.sort_by_key(|(id, _)| id.0);
-        let winners = winners.into_iter().flat_map(|(id, &(low, high))| [id.0 as u64, pool::pair(low, high)]);
-        self.ranges.iter().map(pool::word).chain(winners).collect()
+        let winners = winners.into_iter().flat_map(|(id, &(low, high))| [id.0 as u64, ask::pair(low, high)]);
+        self.ranges.iter().map(ask::word).chain(winners).collect()
     }
 
-    fn from_words(&self, words: &[u64]) -> Option<Seen> {
+    fn of_words(&self, words: &[u64]) -> Option<Seen> {
         let (ranges, winners) = words.split_at_checked(self.ranges.len())?;
         let pairs = winners.chunks(2).map(|words| match words {
             &[id, ends] if (id as usize) < self.ranges.len() => {
-                Some((ValueId(id as usize), pool::unpair(ends)))
+                Some((ValueId(id as usize), ask::unpair(ends)))
             }
             _ => None,
         });
-        Some(Seen {
-            ranges: ranges.iter().map(pool::range).collect(),
-            winners: pairs.collect::<Option<_>>()?,
-        })
+        Some(Seen { ranges: ranges.iter().map(ask::range).collect(), winners: pairs.collect::<Option<_>>()? })
     }
 
     fn add(&mut self, other: Seen) {

@@ -19,6 +19,7 @@
 //! DEQUANTIZE keep their scale, integer weights and biases stay as they are. A model that brings all ranges
 //! needs no samples. The result depends only on the graph and the samples, not on the number of threads.
 
+mod ask;
 mod authored;
 mod auto;
 mod bias;
