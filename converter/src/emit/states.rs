@@ -8,14 +8,17 @@ use crate::error::{Error, Result};
 use crate::graph::{DType, Graph, State, ValueId};
 use crate::ops::lowering::States;
 
+/// Where each value of a graph that is state lies.
+pub(super) type Places = HashMap<ValueId, u32>;
+
 /// Where the variables of several graphs lie, which are the same ones: the places of each graph's values, and what the state
 /// begins with.
-pub(super) fn placed_together(graphs: &[&Graph]) -> Result<(Vec<HashMap<ValueId, u32>>, Vec<u8>)> {
+pub(super) fn placed_together(graphs: &[&Graph]) -> Result<(Vec<Places>, Vec<u8>)> {
     let Some((first, others)) = graphs.split_first() else { return Ok((Vec::new(), Vec::new())) };
     let States { initial, places } = placed(first)?;
     let mut all = vec![places];
     for other in others {
-        let mut places = HashMap::new();
+        let mut places = Places::new();
         for state in &other.states {
             let here = |theirs: &&State| {
                 theirs.name == state.name

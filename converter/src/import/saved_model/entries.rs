@@ -50,7 +50,7 @@ pub(super) fn members(
 
 /// Puts first what a program runs that asks for none: `serving_default`, or of those with inputs and outputs the one with the
 /// most layers.
-pub(super) fn largest_first(entries: &mut Vec<(String, Imported)>) {
+pub(super) fn largest_first(entries: &mut [(String, Imported)]) {
     let rank = |(name, imported): &(String, Imported)| {
         let graph = &imported.graph;
         let whole = !graph.inputs.is_empty() && !graph.outputs.is_empty();
