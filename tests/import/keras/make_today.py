@@ -109,7 +109,7 @@ def masks():
     normed = L.BatchNormalization()(L.TimeDistributed(L.Dense(3))(embedded))
     outputs.append(L.Flatten()(normed))
     put("masks_unread", keras.Model(x, outputs))
-    readers = {"attention": lambda e: L.MultiHeadAttention(1, 2)(e, e), "softmax": lambda e: L.Softmax()(e)}
+    readers = {"softmax": lambda e: L.Softmax()(e)}
     for name, reader in readers.items():
         x = L.Input((7,), dtype="int32")
         put(f"bad_mask_{name}", keras.Model(x, reader(L.Embedding(9, 4, mask_zero=True)(x))))

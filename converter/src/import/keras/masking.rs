@@ -58,7 +58,16 @@ pub fn is_read_here(layer: &Layer) -> bool {
     let class = layer.class.as_str();
     matches!(
         class,
-        "LSTM" | "GRU" | "SimpleRNN" | "RNN" | "Bidirectional" | "GlobalAveragePooling1D" | "GlobalAvgPool1D"
+        "LSTM"
+            | "GRU"
+            | "SimpleRNN"
+            | "RNN"
+            | "Bidirectional"
+            | "GlobalAveragePooling1D"
+            | "GlobalAvgPool1D"
+            | "Softmax"
+            | "Attention"
+            | "MultiHeadAttention"
     )
 }
 

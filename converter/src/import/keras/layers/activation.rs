@@ -5,6 +5,7 @@
 use serde_json::Value as Json;
 
 use super::context::{Context, one};
+use super::masks;
 use crate::error::Result;
 use crate::graph::{BinaryKind, Op, Split, UnaryKind, ValueId};
 use crate::import::keras::config::Config;
@@ -280,6 +281,10 @@ pub fn layer(context: &mut Context) -> Translation {
         return prelu(context, x);
     }
     let function = layer_function(&context.layer.class, context.config(), context.run.keras)?;
+    if let (Some(mask), Some(Function::Softmax(axis))) = (context.mask, &function) {
+        let axis = context.axis(*axis, context.shape(x).len())?;
+        return masks::softmax(context, x, mask, axis);
+    }
     Ok(vec![context.apply(x, &function.unwrap_or(Function::Linear))?])
 }
 

@@ -3,11 +3,12 @@
 use serde_json::Value as Json;
 
 use super::context::Context;
+use super::masks;
 use crate::error::Result;
-use crate::graph::{BatchMatMul, BinaryKind, Op, ValueId};
+use crate::graph::{BatchMatMul, BinaryKind, CompareKind, Constant, DType, Op, ReduceKind, ValueId};
 use crate::import::keras::calls::Arg;
-use crate::import::keras::run::Translation;
-use crate::import::refusal::unsupported;
+use crate::import::keras::run::{Mask, Translation};
+use crate::import::refusal::{Refusal, unsupported};
 
 /// Added to masked scores: far below any score, but still a number that can be added.
 const MASKED: f32 = -1e9;
@@ -44,16 +45,78 @@ impl Context<'_, '_> {
         }
     }
 
-    /// Masks the scores `[.., queries, keys]` of keys that come after the query.
-    fn causal(&mut self, scores: ValueId) -> Result<ValueId> {
+    /// Queries and keys of scores `[.., queries, keys]`, of which there are not too many for a mask that is a constant.
+    fn sides(&self, scores: ValueId) -> Result<(usize, usize)> {
         let shape = self.shape(scores);
         let (queries, keys) = (shape[shape.len() - 2], shape[shape.len() - 1]);
-        if queries.checked_mul(keys).is_none_or(|n| n > 1 << 24) {
-            return Err(self.broken(format!("a causal mask of {queries} times {keys}")));
+        match queries.checked_mul(keys).is_none_or(|n| n > 1 << 24) {
+            true => Err(self.broken(format!("a causal mask of {queries} times {keys}"))),
+            false => Ok((queries, keys)),
         }
+    }
+
+    /// Masks the scores of keys that come after the query.
+    fn causal(&mut self, scores: ValueId) -> Result<ValueId> {
+        let (queries, keys) = self.sides(scores)?;
         let mask = (0..queries * keys).map(|i| if i % keys > i / keys { MASKED } else { 0.0 }).collect();
         let mask = self.run.builder.float(&self.part("mask"), &[queries, keys], mask)?;
         self.run.builder.binary(&self.part("masked"), BinaryKind::Add, scores, mask)
+    }
+
+    /// Masks scores `[batch, .., queries, keys]` by the masks of steps, by one of all pairs, and of keys that come after the
+    /// query. Nothing but the last one is the cheapest: a sum with a constant.
+    fn mask_scores(&mut self, mut scores: ValueId, masks: Masks, causal: bool) -> Result<ValueId, Refusal> {
+        let shape = self.shape(scores);
+        let (batch, middle) = (shape[0], vec![1; shape.len() - 3]);
+        let (queries, keys) = self.sides(scores)?;
+        let of = |last: [usize; 2]| [&[batch], &middle[..], &last].concat();
+        let steps = [
+            (masks.query, "query_mask", [queries, 1]),
+            (masks.value, "value_mask", [1, keys]),
+            (masks.key, "key_mask", [1, keys]),
+            (masks.pairs, "attention_mask", [queries, keys]),
+        ];
+        let mut joined = None;
+        for (mask, word, last) in steps {
+            let Some(mask) = mask else { continue };
+            // A mask of pairs may be one for each head.
+            let heads = matches!(mask, Mask::Known(id) if self.shape(id) == shape);
+            let wanted = if heads { shape.clone() } else { of(last) };
+            let mask = masks::shaped(self, mask, &wanted, word)?;
+            joined = Some(masks::both(self, joined, mask, &format!("{word}/and"))?);
+        }
+        match joined {
+            None if causal => Ok(self.causal(scores)?),
+            None => Ok(scores),
+            Some(mut mask) => {
+                if causal {
+                    let name = self.part("causal");
+                    let before = (0..queries * keys).map(|i| i % keys <= i / keys).collect();
+                    let dims = [&vec![1; shape.len() - 2][..], &[queries, keys]].concat();
+                    let causal = self.run.builder.constant(&name, &dims, Constant::Bool(before))?;
+                    mask = masks::both(self, Some(mask), causal, "causal/and")?;
+                }
+                scores = masks::lowered(self, scores, mask)?;
+                if !causal && masks.query.is_none() && masks.pairs.is_none() {
+                    return Ok(scores);
+                }
+                // Of a query that is left out, or all of whose keys are, Keras makes the mean of all values. Scores of 0 give the
+                // same, and leave the low ones out of such rows, so that in int8 they need not be told from one another.
+                let words = ["any", "even", "rows"].map(|word| self.part(word));
+                let any =
+                    self.run.builder.reduce(&words[0], ReduceKind::Max, mask, &[shape.len() - 1], true)?;
+                let even = self.run.builder.float(&words[1], &[1], vec![0.0])?;
+                Ok(self.run.builder.select(&words[2], any, scores, even)?)
+            }
+        }
+    }
+
+    /// The mask of an operand, which the call gives by its name or which the operand has.
+    fn mask_of(&mut self, word: &str, x: ValueId) -> Option<Mask> {
+        match self.tensor(usize::MAX, word) {
+            Some(id) => Some(masks::given(self, id)),
+            None => self.run.masked.get(&x).copied(),
+        }
     }
 
     /// One of the dense layers, with a kernel `[inputs, heads, size]`. The result is `[n, heads, steps,
@@ -78,17 +141,46 @@ impl Context<'_, '_> {
     }
 }
 
+/// The masks that attention reads.
+#[derive(Clone, Copy, Default)]
+struct Masks {
+    query: Option<Mask>,
+    value: Option<Mask>,
+    key: Option<Mask>,
+    /// Of pairs of a query and a key.
+    pairs: Option<Mask>,
+}
+
+/// `attention_mask`, whose numbers are truth values where they are not 0.
+fn pairs(context: &mut Context, id: ValueId) -> Result<Mask, Refusal> {
+    if context.run.unknown.contains(&id) || context.run.builder.graph().value(id).dtype == DType::Bool {
+        return Ok(masks::given(context, id));
+    }
+    let words = ["no", "attention_mask/truth"].map(|word| context.part(word));
+    let no = match context.run.builder.graph().value(id).dtype {
+        DType::Float32 => context.run.builder.float(&words[0], &[1], vec![0.0])?,
+        DType::Int32 => context.run.builder.constant(&words[0], &[1], Constant::I32(vec![0]))?,
+        other => return unsupported(format!("an `attention_mask` of {}", other.name())),
+    };
+    Ok(Mask::Known(context.run.builder.compare(&words[1], CompareKind::NotEqual, id, no)?))
+}
+
 /// MultiHeadAttention.
 pub fn multi_head(context: &mut Context) -> Translation {
     let missing = || context.broken("it takes a query and a value");
     let query = context.tensor(0, "query").ok_or_else(missing)?;
     let value = context.tensor(1, "value").ok_or_else(missing)?;
     let key = context.tensor(2, "key").unwrap_or(value);
-    for mask in ["attention_mask", "query_mask", "value_mask", "key_mask"] {
-        if context.given(mask) {
-            return unsupported(format!("`{mask}`"));
-        }
-    }
+    let masks = Masks {
+        query: context.mask_of("query_mask", query),
+        value: context.mask_of("value_mask", value),
+        key: context.tensor(2, "key").and_then(|key| context.mask_of("key_mask", key)),
+        pairs: match context.tensor(usize::MAX, "attention_mask") {
+            Some(id) => Some(pairs(context, id)?),
+            None if context.given("attention_mask") => return unsupported("a list of `attention_mask`"),
+            None => None,
+        },
+    };
     let config = context.config();
     if config.get("attention_axes").is_some() && config.integers("attention_axes")?.as_deref() != Some(&[1]) {
         return unsupported("attention over other axes than the first");
@@ -113,9 +205,8 @@ pub fn multi_head(context: &mut Context) -> Translation {
     let q = context.run.builder.binary_scalar(&name, BinaryKind::Mul, q, scale)?;
     let product = Op::BatchMatMul(BatchMatMul { transpose_a: false, transpose_b: true });
     let mut scores = context.run.builder.op(&context.part("scores"), product, &[q, k])?;
-    if context.flag("use_causal_mask") {
-        scores = context.causal(scores)?;
-    }
+    let causal = context.flag("use_causal_mask");
+    scores = context.mask_scores(scores, masks, causal)?;
     let weights = context.run.builder.softmax(&context.part("softmax"), scores, 3)?;
     let product = Op::BatchMatMul(BatchMatMul { transpose_a: false, transpose_b: false });
     let mean = context.run.builder.op(&context.part("mean"), product, &[weights, v])?;
@@ -151,12 +242,22 @@ pub fn dot_product(context: &mut Context) -> Translation {
         let scale = context.permuted("scale", &[], &[], &[1])?;
         scores = context.run.builder.binary(&context.part("scaled"), BinaryKind::Mul, scores, scale)?;
     }
-    if context.flag("use_causal_mask") || context.config().bool_or("causal", false)? {
-        scores = context.causal(scores)?;
-    }
+    let causal = context.flag("use_causal_mask") || context.config().bool_or("causal", false)?;
+    let of_query = context.masks.first().copied().flatten();
+    let masks = Masks { value: context.masks.get(1).copied().flatten(), ..Masks::default() };
+    scores = context.mask_scores(scores, masks, causal)?;
     let axis = context.shape(scores).len() - 1;
     let weights = context.run.builder.softmax(&context.part("softmax"), scores, axis)?;
     let product = Op::BatchMatMul(BatchMatMul { transpose_a: false, transpose_b: false });
-    let y = context.run.builder.op(context.name, product, &[weights, value])?;
+    let name = if of_query.is_some() { context.part("mean") } else { context.name.to_string() };
+    let mut y = context.run.builder.op(&name, product, &[weights, value])?;
+    if let Some(mask) = of_query {
+        // Answers to queries that are left out are 0.
+        let shape = context.shape(y);
+        let mask = masks::shaped(context, mask, &[shape[0], shape[1], 1], "query_mask")?;
+        let name = context.part("zero");
+        let zero = context.run.builder.float(&name, &[1], vec![0.0])?;
+        y = context.run.builder.select(context.name, mask, y, zero)?;
+    }
     Ok(if context.flag("return_attention_scores") { vec![y, weights] } else { vec![y] })
 }

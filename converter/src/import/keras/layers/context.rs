@@ -22,6 +22,8 @@ pub struct Context<'r, 'a> {
     pub call: &'r Call<ValueId>,
     /// The mask that a layer which reads one reads.
     pub mask: Option<Mask>,
+    /// The masks of all tensors that the layer is called with, of a layer that reads them.
+    pub masks: Vec<Option<Mask>>,
 }
 
 impl Context<'_, '_> {

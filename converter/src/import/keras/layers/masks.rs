@@ -82,6 +82,10 @@ pub fn of_results(
         Rule::Reads if is_recurrent(context) => {
             of_results.iter_mut().take(sequences(context)?).for_each(|mask| *mask = first)
         }
+        // The queries' mask is that of their answers.
+        Rule::Reads if is_attention(context) => {
+            of_results.iter_mut().take(1).for_each(|mask| *mask = first);
+        }
         Rule::Reads => {}
         Rule::PassesIfAll if context.run.keras >= 3 && masks.contains(&None) => {}
         Rule::PassesIfAll => of_results.fill(joined(context, masks)?),
@@ -92,6 +96,67 @@ pub fn of_results(
 
 fn is_recurrent(context: &Context) -> bool {
     ["LSTM", "GRU", "SimpleRNN", "RNN", "Bidirectional"].contains(&context.layer.class.as_str())
+}
+
+fn is_attention(context: &Context) -> bool {
+    ["Attention", "MultiHeadAttention"].contains(&context.layer.class.as_str())
+}
+
+/// Below any score of attention: what is left out.
+const LOW: f32 = -1e9;
+
+/// The truth values of a mask in another shape of as many elements.
+pub fn shaped(context: &mut Context, mask: Mask, shape: &[usize], word: &str) -> Result<ValueId, Refusal> {
+    let Mask::Known(id) = mask else {
+        return unsupported("its mask is computed by operations that are not known here");
+    };
+    let found = context.shape(id);
+    if found.iter().product::<usize>() != shape.iter().product::<usize>() {
+        return unsupported(format!("a mask of shape {found:?}, where {shape:?} is needed"));
+    }
+    let name = context.part(word);
+    Ok(context.run.builder.reshape(&name, id, shape)?)
+}
+
+/// Both masks, or the only one.
+pub fn both(context: &mut Context, a: Option<ValueId>, b: ValueId, word: &str) -> Result<ValueId> {
+    let name = context.part(word);
+    match a {
+        None => Ok(b),
+        Some(a) => context.run.builder.op(&name, Op::Logic(LogicKind::And), &[a, b]),
+    }
+}
+
+/// Scores, far below all others where a mask leaves them out: what SOFTMAX makes of them is 0, unless it leaves out all.
+pub fn lowered(context: &mut Context, scores: ValueId, mask: ValueId) -> Result<ValueId> {
+    let words = ["low", "masked"].map(|word| context.part(word));
+    let low = context.run.builder.float(&words[0], &[1], vec![LOW])?;
+    context.run.builder.select(&words[1], mask, scores, low)
+}
+
+/// Softmax over the elements that a mask does not leave out, which are 0. The mask is aligned with the last dimensions.
+pub fn softmax(context: &mut Context, x: ValueId, mask: Mask, axis: usize) -> Translation {
+    let shape = context.shape(x);
+    let mut wanted = vec![1; shape.len()];
+    if let Mask::Known(id) = mask {
+        let found = context.shape(id);
+        let aligned = wanted.iter_mut().rev().zip(found.iter().rev()).map(|(to, &from)| *to = from).count();
+        let fits = wanted.iter().zip(&shape).all(|(&a, &b)| a == 1 || a == b);
+        if aligned != found.len() || !fits {
+            return unsupported(format!(
+                "it reads a mask of shape {found:?} for an input of shape {shape:?}"
+            ));
+        }
+    }
+    let mask = shaped(context, mask, &wanted, "mask")?;
+    let scores = lowered(context, x, mask)?;
+    let words = ["softmax", "zero"].map(|word| context.part(word));
+    if context.run.keras < 3 {
+        return one(context.run.builder.softmax(context.name, scores, axis));
+    }
+    let y = context.run.builder.softmax(&words[0], scores, axis)?;
+    let zero = context.run.builder.float(&words[1], &[1], vec![0.0])?;
+    one(context.run.builder.select(context.name, mask, y, zero))
 }
 
 /// How many results of a recurrent layer are sequences.

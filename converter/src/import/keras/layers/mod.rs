@@ -179,7 +179,7 @@ pub fn call(run: &mut Run<'_>, layer: &Layer, name: &str, call: &Call<ValueId>) 
     };
     let mut unmasked = call.clone();
     unmasked.named.retain(|(name, _)| name != "mask");
-    let context = &mut Context { run, layer, name, call: &unmasked, mask: None };
+    let context = &mut Context { run, layer, name, call: &unmasked, mask: None, masks: Vec::new() };
     if let Some(network) = &layer.network {
         let inputs = context.inputs();
         if let (Some(&first), Some(&mask)) = (inputs.first(), given.as_ref().and_then(|given| given.first()))
@@ -224,6 +224,15 @@ pub fn call(run: &mut Run<'_>, layer: &Layer, name: &str, call: &Call<ValueId>) 
             *first = Some(said);
         }
     }
+    if let (Some(Arg::List(listed)), Rule::Reads) = (call.arg(usize::MAX, "mask"), rule) {
+        for (mask, said) in masks.iter_mut().zip(listed) {
+            *mask = match said {
+                Arg::Tensor(id) => Some(masks::given(context, *id)),
+                _ => None,
+            };
+        }
+    }
+    context.masks = masks.clone();
     if rule == Rule::Reads && masking::is_read_here(layer) {
         // Keras 3 hands a layer the mask of its operand only if that is its only tensor.
         let own = inputs.len() == 1 || context.run.keras < 3;
@@ -231,7 +240,7 @@ pub fn call(run: &mut Run<'_>, layer: &Layer, name: &str, call: &Call<ValueId>) 
     } else if rule == Rule::Reads && masks.iter().any(Option::is_some) {
         return unsupported(
             "it reads a mask (of a Masking layer, or of an Embedding with mask_zero), which only LSTM, GRU, SimpleRNN, \
-             Bidirectional and GlobalAveragePooling1D do here",
+             Bidirectional, GlobalAveragePooling1D, Softmax, Attention and MultiHeadAttention do here",
         );
     }
     let results = match build(context) {

@@ -87,6 +87,10 @@ pub fn build(context: &mut Context) -> Translation {
             let function = activation::parse(Some(&Json::String(snake(class))), context.run.keras)?;
             Ok(vec![context.apply(x, &function)?])
         }
+        // What `compute_mask` of Attention does with a mask.
+        "ConvertToTensor" if context.config().get("dtype").is_none_or(Json::is_null) => {
+            Ok(vec![context.input()?])
+        }
         "FloorDivide" => binary(context, B::FloorDiv),
         "Mod" | "Remainder" => binary(context, B::FloorMod),
         _ => elements::build(context),

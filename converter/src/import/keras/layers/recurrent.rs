@@ -114,7 +114,14 @@ fn direction(
         let (own, rest) = given.split_at(states_of(cell).min(given.len()));
         given = rest;
         let run = &mut *context.run;
-        let mut within = Context { run, layer: cell, name: &name, call: context.call, mask: context.mask };
+        let mut within = Context {
+            run,
+            layer: cell,
+            name: &name,
+            call: context.call,
+            mask: context.mask,
+            masks: Vec::new(),
+        };
         let form = Form { reverse, time_major, stateful, returns, mask, zero_masked: zero_masked && is_last };
         let after = add(&mut within, &mut direction, own, &form)?;
         direction.states.extend(after);
@@ -281,7 +288,8 @@ pub fn bidirectional(context: &mut Context) -> Translation {
         [(forward, "forward", &states[..half]), (backward, "backward", &states[half..])]
     {
         let name = context.part(word);
-        let mut within = Context { run: context.run, layer: inner, name: &name, call: &no_call, mask };
+        let mut within =
+            Context { run: context.run, layer: inner, name: &name, call: &no_call, mask, masks: Vec::new() };
         // As Keras has it, whatever the layers within say.
         let direction = direction(&mut within, x, states, sequences)?;
         results.push(if sequences { direction.sequence } else { last(&mut within, &direction)? });
