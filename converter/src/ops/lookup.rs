@@ -188,6 +188,8 @@ fn function(kind: UnaryKind, input: &Quantized<'_>, output: &Quantized<'_>) -> F
         | UnaryKind::SoftShrink { .. }
         | UnaryKind::HardShrink { .. }
         | UnaryKind::HardSigmoid { .. }
+        | UnaryKind::Affine { .. }
+        | UnaryKind::ScaledTanh { .. }
         | UnaryKind::Squareplus { .. }
         | UnaryKind::Pow { .. }
         | UnaryKind::Silu

@@ -812,6 +812,41 @@ def lstm_peepholes():
 
 
 @case
+def lstm_functions():
+    """Functions with parameters, which only those take that have some; gates coupled with weights of the cell state."""
+    n = Net()
+    x = n.input(6, 2, 3)
+    functions = dict(activations=["Sigmoid", "ScaledTanh", "Affine"], activation_alpha=[1.3, 0.8], activation_beta=[0.6, 0.1])
+    results = cell("LSTM", 4, n, x, outputs=3, **functions)
+    functions = dict(
+        activations=["Sigmoid", "LeakyRelu", "Tanh", "HardSigmoid", "ScaledTanh", "Elu"],
+        activation_alpha=[0.2, 0.4, 0.9, 0.5],
+        activation_beta=[0.3, 0.7],
+    )
+    results += cell("LSTM", 4, n, x, outputs=3, directions=2, direction="bidirectional", **functions)
+    states = [n.weight(1, 2, 4), n.weight(1, 2, 4), n.weight(1, 12)]
+    results += cell("LSTM", 4, n, x, outputs=3, states=states, input_forget=1)
+    results += cell("LSTM", 4, n, x, outputs=3, input_forget=1, activations=["HardSigmoid", "Tanh", "Tanh"], activation_alpha=[0.3], activation_beta=[0.5])
+    results += cell("GRU", 3, n, x, activations=["Sigmoid", "ScaledTanh"], activation_alpha=[0.7], activation_beta=[1.4])
+    results += cell("GRU", 3, n, x, activations=["HardSigmoid", "Affine"], activation_alpha=[0.2, 0.6], activation_beta=[0.5, 0.2], linear_before_reset=1)
+    results += cell("RNN", 1, n, x, activations=["Affine"], activation_alpha=[0.4], activation_beta=[0.1])
+    results += cell("RNN", 1, n, x, activations=["ScaledTanh"], activation_alpha=[0.9], activation_beta=[1.2])
+    for result in results:
+        n.out(n.op("Neg", result))
+    return n
+
+
+@case
+def products():
+    """Products over axes, of even and odd numbers of elements."""
+    n = Net()
+    x = n.input(2, 3, 5, 4)
+    for axes, keep in (([1], 1), ([2], 0), ([0, 3], 1), ([1, 2], 0)):
+        n.out(n.op("ReduceProd", x, axes=axes, keepdims=keep))
+    return n
+
+
+@case
 def lstm_two_ways():
     """Bidirectional, as PyTorch writes it."""
     n = Net()

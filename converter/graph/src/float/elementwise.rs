@@ -69,6 +69,8 @@ pub fn unary(kind: UnaryKind, x: f32) -> f32 {
             }
         }
         UnaryKind::HardSigmoid { alpha, beta } => (alpha * x + beta).clamp(0.0, 1.0),
+        UnaryKind::Affine { alpha, beta } => alpha * x + beta,
+        UnaryKind::ScaledTanh { alpha, beta } => alpha * libm::tanhf(beta * x),
         UnaryKind::Squareplus { b } => 0.5 * (x + (x * x + b).sqrt()),
         UnaryKind::Pow { exponent } => libm::powf(x, exponent),
         UnaryKind::Silu => x / (1.0 + libm::expf(-x)),

@@ -296,6 +296,20 @@ pub enum UnaryKind {
         /// Value at zero.
         beta: f32,
     },
+    /// `alpha * x + beta`
+    Affine {
+        /// Slope.
+        alpha: f32,
+        /// Value at zero.
+        beta: f32,
+    },
+    /// `alpha * tanh(beta * x)`
+    ScaledTanh {
+        /// The largest value.
+        alpha: f32,
+        /// Factor of the argument.
+        beta: f32,
+    },
     /// `(x + sqrt(x * x + b)) / 2`
     Squareplus {
         /// Softness of the knee.
@@ -401,6 +415,8 @@ impl UnaryKind {
             UnaryKind::SoftShrink { .. } => "SOFT_SHRINK",
             UnaryKind::HardShrink { .. } => "HARD_SHRINK",
             UnaryKind::HardSigmoid { .. } => "HARD_SIGMOID",
+            UnaryKind::Affine { .. } => "AFFINE",
+            UnaryKind::ScaledTanh { .. } => "SCALED_TANH",
             UnaryKind::Squareplus { .. } => "SQUAREPLUS",
             UnaryKind::Pow { .. } => "POW",
             UnaryKind::Silu => "SILU",

@@ -37,15 +37,25 @@ fn functions(l: &Layer<'_>, default: &[&str], direction: usize) -> Result<Vec<Un
         None if names.is_empty() => default.iter().map(ToString::to_string).collect(),
         None => return unsupported(format!("activations {names:?}")),
     };
-    // Parameters are in separate lists, with one entry for each function of all directions.
+    // Parameters are in separate lists. The functions of all directions take theirs in turn, and those without any take none,
+    // as in ONNX Runtime (`core/providers/cpu/rnn/rnn_helpers.cc`).
     let [alphas, betas] =
         ["activation_alpha", "activation_beta"].map(|name| l.float_list(name).unwrap_or_default());
+    let before = l.texts("activations").into_iter().take(direction * count).collect::<Vec<_>>();
+    let taken =
+        |parameters: fn(&str) -> bool| before.iter().filter(|name| parameters(&name.to_lowercase())).count();
+    let (mut alphas, mut betas) =
+        (alphas.into_iter().skip(taken(has_alpha)), betas.into_iter().skip(taken(has_beta)));
     let mut kinds = Vec::with_capacity(count);
-    for (index, name) in names.iter().enumerate() {
-        let place = direction * count + index;
-        let alpha = |default: f32| alphas.get(place).copied().unwrap_or(default);
-        let beta = |default: f32| betas.get(place).copied().unwrap_or(default);
-        kinds.push(match name.to_lowercase().as_str() {
+    for name in &names {
+        let word = name.to_lowercase();
+        let own = has_alpha(&word).then(|| alphas.next()).flatten();
+        let alpha = |default: f32| own.unwrap_or(default);
+        let own = has_beta(&word).then(|| betas.next()).flatten();
+        let beta = |default: f32| own.unwrap_or(default);
+        kinds.push(match word.as_str() {
+            "affine" => UnaryKind::Affine { alpha: alpha(1.0), beta: beta(0.0) },
+            "scaledtanh" => UnaryKind::ScaledTanh { alpha: alpha(1.0), beta: beta(1.0) },
             "sigmoid" => UnaryKind::Logistic,
             "tanh" => UnaryKind::Tanh,
             "relu" => UnaryKind::Relu,
@@ -59,6 +69,16 @@ fn functions(l: &Layer<'_>, default: &[&str], direction: usize) -> Result<Vec<Un
         });
     }
     Ok(kinds)
+}
+
+/// Whether a function has a first parameter.
+fn has_alpha(name: &str) -> bool {
+    has_beta(name) || ["leakyrelu", "thresholdedrelu", "elu"].contains(&name)
+}
+
+/// Whether a function has a second parameter.
+fn has_beta(name: &str) -> bool {
+    ["affine", "scaledtanh", "hardsigmoid"].contains(&name)
 }
 
 /// Reorders blocks of `units` rows of a matrix, or elements of a list.
@@ -117,9 +137,6 @@ fn translate(l: &mut Layer<'_>, cell: Cell, default: &[&str]) -> Translation {
         return broken("its peepholes have another shape than its weights");
     }
     let peepholes = peepholes.filter(|p| p.to_floats().iter().any(|&weight| weight != 0.0));
-    if coupled && peepholes.is_some() {
-        return unsupported("input_forget with peepholes");
-    }
     let bias = if l.is_given(3) { Some(l.require(3, "bias")?) } else { None };
     if bias.as_ref().is_some_and(|b| b.shape != [directions, 2 * rows]) {
         return broken("its bias has another shape than its weights");
@@ -133,8 +150,12 @@ fn translate(l: &mut Layer<'_>, cell: Cell, default: &[&str]) -> Translation {
     let (mut sequences, mut hiddens, mut cells) = (Vec::new(), Vec::new(), Vec::new());
     for (direction, &reverse) in reverse.iter().enumerate() {
         let kinds = functions(l, default, direction)?;
-        if coupled && kinds[0] != UnaryKind::Logistic {
-            return unsupported("input_forget with another function of the gates than Sigmoid");
+        // One less these functions is what they give for the number with the other sign.
+        let mirrored = matches!(kinds[0], UnaryKind::Logistic | UnaryKind::HardSigmoid { beta: 0.5, .. });
+        if coupled && !mirrored {
+            return unsupported(
+                "input_forget with another function of the gates than Sigmoid, or HardSigmoid about 0.5",
+            );
         }
         let attributes = Recurrent {
             cell,
@@ -160,7 +181,9 @@ fn translate(l: &mut Layer<'_>, cell: Cell, default: &[&str]) -> Translation {
         if let Some(peepholes) = &peepholes {
             // Of the gates input, output, forget.
             let own = peepholes.sliced(&[direction, 0], &[1, 3 * units], &[1; 2]).reshaped(&[3 * units]);
-            operands[8] = Some(l.net.constant(&blocks(&own, &[0, 2, 1], units))?);
+            let own = blocks(&own, &[0, 2, 1], units);
+            let own = if coupled { one_gate(&own, units) } else { own };
+            operands[8] = Some(l.net.constant(&own)?);
         }
         if let Some(bias) = &bias {
             let half = |half: usize| {

@@ -176,6 +176,7 @@ impl Builder {
         // The states of these layers are their own business: nobody else reads them.
         let state = |at: usize| match builtin {
             Code::UNIDIRECTIONAL_SEQUENCE_LSTM => lstm::STATES.contains(&at),
+            Code::BIDIRECTIONAL_SEQUENCE_LSTM => lstm::BOTH_STATES.contains(&at),
             Code::SVDF => at == svdf::STATE,
             _ => false,
         };

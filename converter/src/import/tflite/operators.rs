@@ -46,6 +46,7 @@ pub(super) fn translate(code: Code, layer: &Layer<'_>) -> Result<Translated, Rea
         Code::FULLY_CONNECTED => arithmetic::fully_connected(layer),
         Code::BATCH_MATMUL => arithmetic::batch_matmul(layer),
         Code::UNIDIRECTIONAL_SEQUENCE_LSTM => lstm::sequence_lstm(layer),
+        Code::BIDIRECTIONAL_SEQUENCE_LSTM => lstm::both_directions(layer),
         Code::SVDF => svdf::svdf(layer),
         Code::LEAKY_RELU => arithmetic::leaky_relu(layer),
         Code::GELU => arithmetic::gelu(layer),
@@ -116,12 +117,9 @@ pub(super) fn advice(builtin: Code, code: &OperatorCode<'_>) -> Reason {
             "an operator of TensorFlow itself (SELECT_TF_OPS), which no microcontroller runs: convert the SavedModel, \
              .keras or .h5 file of the network, or export it without this operator"
         }
-        (
-            Code::BIDIRECTIONAL_SEQUENCE_LSTM
-            | Code::BIDIRECTIONAL_SEQUENCE_RNN
-            | Code::UNIDIRECTIONAL_SEQUENCE_RNN,
-            _,
-        ) => "convert the SavedModel, .keras or .h5 file of the network instead",
+        (Code::BIDIRECTIONAL_SEQUENCE_RNN | Code::UNIDIRECTIONAL_SEQUENCE_RNN, _) => {
+            "convert the SavedModel, .keras or .h5 file of the network instead"
+        }
         _ => "",
     };
     advice.into()
