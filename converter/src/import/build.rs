@@ -387,6 +387,45 @@ impl Builder {
         self.op(layer, Op::Reduce(Reduce { kind, axes, keep_dims }), &[x])
     }
 
+    /// Product of the elements over some axes: of the first and the second half, and so on, so that there are few layers.
+    ///
+    /// # Errors
+    /// If an axis does not exist.
+    pub fn product(&mut self, layer: &str, x: ValueId, axes: &[usize], keep_dims: bool) -> Result<ValueId> {
+        let shape = self.shape(x).to_vec();
+        if axes.iter().any(|&axis| axis >= shape.len()) {
+            return Err(Error::input(format!("layer `{layer}`: no axes {axes:?} in a shape of {shape:?}")));
+        }
+        let (over, kept): (Vec<usize>, Vec<usize>) = (0..shape.len()).partition(|d| axes.contains(d));
+        let size = |dims: &[usize]| dims.iter().map(|&d| shape[d]).product::<usize>();
+        let (rows, mut left) = (size(&kept), size(&over));
+        let result: Vec<usize> = match keep_dims {
+            true => (0..shape.len()).map(|d| if over.contains(&d) { 1 } else { shape[d] }).collect(),
+            false => kept.iter().map(|&d| shape[d]).collect(),
+        };
+        let order = [kept, over].concat();
+        let mut y = x;
+        if !order.is_sorted() {
+            y = self.transpose(&format!("{layer}/order"), y, &order)?;
+        }
+        y = self.reshape(&format!("{layer}/rows"), y, &[rows, left])?;
+        while left > 1 {
+            let half = left / 2;
+            let mut cut = |word: &str, from: usize, size: usize| {
+                let slice = Slice { begin: vec![0, from], size: vec![rows, size], stride: vec![1, 1] };
+                self.op(&format!("{layer}/{word}_{left}"), Op::Slice(slice), &[y])
+            };
+            let (a, b) = (cut("first", 0, half)?, cut("second", half, half)?);
+            let rest = if left % 2 == 1 { Some(cut("rest", 2 * half, 1)?) } else { None };
+            y = self.binary(&format!("{layer}/product_{left}"), BinaryKind::Mul, a, b)?;
+            if let Some(rest) = rest {
+                y = self.concat(&format!("{layer}/joined_{left}"), &[y, rest], 1)?;
+            }
+            left = half + left % 2;
+        }
+        self.op_shaped(layer, Op::Reshape, &[y], &result)
+    }
+
     /// The largest or smallest elements along `axis`, in order, and their places.
     ///
     /// # Errors

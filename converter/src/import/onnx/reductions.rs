@@ -48,7 +48,7 @@ pub(super) fn reduce(l: &mut Layer<'_>, kind: Kind) -> Translation {
         Kind::SumSquare => (Some(UnaryKind::Square), ReduceKind::Sum, None),
         Kind::LogSum => (None, ReduceKind::Sum, Some(UnaryKind::Log)),
         Kind::LogSumExp => (Some(UnaryKind::Exp), ReduceKind::Sum, Some(UnaryKind::Log)),
-        Kind::Prod => return unsupported("a product of elements that depend on the input"),
+        Kind::Prod => return one(l.net.b.product(&l.name, x, &axes, keep)?),
     };
     let mut y = x;
     if let Some(function) = before {

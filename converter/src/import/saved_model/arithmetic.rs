@@ -181,6 +181,35 @@ pub(super) fn reduce(e: &mut Evaluator<'_>, layer: &Layer<'_>, kind: ReduceKind)
     Ok(vec![Tensor::Value(e.builder.reduce(&layer.name, kind, x, &axes, keep)?)])
 }
 
+/// Prod: the product over some axes.
+pub(super) fn product(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Translation {
+    let x = e.value(layer.input(0)?)?;
+    let rank = e.builder.shape(x).len();
+    let axes = layer.integers(1, "axes")?;
+    let axes: Vec<usize> = axes.into_iter().map(|a| axis(a, rank)).collect::<Result<_, _>>()?;
+    if axes.is_empty() {
+        return Ok(vec![Tensor::Value(x)]);
+    }
+    let keep = layer.node.flag("keep_dims", false);
+    Ok(vec![Tensor::Value(e.builder.product(&layer.name, x, &axes, keep)?)])
+}
+
+/// DivNoNan: a quotient, which is 0 where the divisor is.
+pub(super) fn div_no_nan(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Translation {
+    let (a, b) = (e.value(layer.input(0)?)?, e.value(layer.input(1)?)?);
+    if e.builder.graph().value(a).dtype != DType::Float32 {
+        return unsupported("a quotient of integers");
+    }
+    let word = |word: &str| format!("{}/{word}", layer.name);
+    let inverse = e.builder.unary(&word("inverse"), UnaryKind::ReciprocalOrZero, b)?;
+    // In integers, what rounds to 0 has the largest inverse; here it has none.
+    let zero = e.builder.float(&word("zero"), &[1], vec![0.0])?;
+    let is_zero = e.builder.compare(&word("is_zero"), CompareKind::Equal, b, zero)?;
+    let none = e.builder.float(&word("none"), &[1], vec![0.0])?;
+    let inverse = e.builder.select(&word("or_zero"), is_zero, none, inverse)?;
+    Ok(vec![Tensor::Value(e.builder.binary(&layer.name, BinaryKind::Mul, a, inverse)?)])
+}
+
 pub(super) fn arg(e: &mut Evaluator<'_>, layer: &Layer<'_>, largest: bool) -> Translation {
     let x = e.value(layer.input(0)?)?;
     let axis = axis(layer.integer(1, "axis")?, e.builder.shape(x).len())?;
