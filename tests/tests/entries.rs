@@ -7,10 +7,12 @@ use std::path::PathBuf;
 
 use common::root;
 use ferrolite::aligned::AlignedBuf;
+use ferrolite::board;
 use ferrolite::convert::{ConvertOptions, Converted, convert};
 use ferrolite::data::npz::Npz;
 use ferrolite::import::{self, ImportOptions};
 use ferrolite::model_file;
+use ferrolite_runtime::cases::Random;
 use ferrolite_runtime::{Error, Interpreter, Model, Target, ops};
 use ferrolite_schema::Error as Refusal;
 
@@ -210,6 +212,46 @@ fn an_entry_is_entered_between_inferences_of_its_own_file() {
         let entry = models[0].entry(name).expect("sound").expect("an entry");
         let missing = entry.ops().iter().any(|op| !needed.contains(&op.code));
         assert_eq!(matches!(net.entry(name), Err(Error::UnsupportedOp { .. })), missing, "{name}");
+    }
+}
+
+#[test]
+fn boards_call_entries_as_the_host_does() {
+    for (board, target) in [("qemu-cortex-m4", Target::CortexM4), ("qemu-riscv32", Target::RiscV32)] {
+        let file = converted("voice", None, target);
+        let bytes = AlignedBuf::from_bytes(file.file.bytes());
+        let model = Model::from_bytes(&bytes).expect("a sound file");
+        let mut arena = AlignedBuf::zeroed(model.arena_bytes());
+        let mut net = Interpreter::new(&model, ops::ALL, &mut arena).expect("runs");
+        let (mut random, mut inputs, mut wanted) = (Random(3), Vec::new(), Vec::new());
+        for call in 0..24 {
+            let name = model.entry_name(call % model.entries()).expect("a name");
+            let entry = net.entry(name).expect("an entry");
+            net.enter(&entry).expect("enters");
+            let mut sample = Vec::new();
+            for index in 0..entry.model().inputs().len() {
+                let input = net.input_bytes_mut(index).expect("an input");
+                input.fill_with(|| random.below(256) as u8);
+                sample.extend_from_slice(input);
+            }
+            net.invoke().expect("runs");
+            let outputs = 0..entry.model().outputs().len();
+            wanted.push(
+                outputs
+                    .flat_map(|index| net.output_bytes(index).expect("bytes").to_vec())
+                    .collect::<Vec<u8>>(),
+            );
+            inputs.push(sample);
+        }
+        let options = board::RunOptions { entries: true, ..board::RunOptions::default() };
+        let found = board::run(board::find(board).expect("a board"), file.file.bytes(), &inputs, options);
+        let found = found.unwrap_or_else(|error| panic!("{board}: {error}"));
+        assert_eq!(found.outputs, wanted, "{board}");
+        // Entries with outputs answer other things from call to call.
+        assert!(
+            wanted.iter().filter(|bytes| !bytes.is_empty()).collect::<std::collections::HashSet<_>>().len()
+                > 6
+        );
     }
 }
 

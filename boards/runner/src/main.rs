@@ -8,7 +8,7 @@ mod measure;
 mod ports;
 mod room;
 
-use ferrolite_board_support::job::{Job, LAYERS, SEQUENCE, arena, far};
+use ferrolite_board_support::job::{ENTRIES, Job, LAYERS, SEQUENCE, arena, far};
 use ferrolite_board_support::report::{Kind, Report, Tag, fail};
 use ferrolite_board_support::{counter, exit};
 use ferrolite_runtime::{Error, Interpreter, Model};
@@ -68,6 +68,11 @@ fn run(job: &Job, room: &mut Room<'_>, report: &mut Report) -> Result<(), Error>
         })?;
         inputs.rewind();
     }
+    if job.has(ENTRIES) {
+        return room.with_net(&model, |net| {
+            (0..job.samples).try_for_each(|index| call(index, init, net, &mut inputs, report))
+        });
+    }
     if job.has(SEQUENCE) {
         return room.with_net(&model, |net| {
             (0..job.samples).try_for_each(|index| sample(index, init, net, &mut inputs, report))
@@ -77,6 +82,33 @@ fn run(job: &Job, room: &mut Room<'_>, report: &mut Report) -> Result<(), Error>
         room.with_net(&model, |net| sample(index, init, net, &mut inputs, report))?;
     }
     Ok(())
+}
+
+/// One call of an entry point, whose turn it is.
+// Cortex-M0 has no atomic swaps, and its board no flash for this beside all operators.
+#[cfg(target_has_atomic = "ptr")]
+fn call(
+    index: u32,
+    init: measure::Cost,
+    net: &mut Interpreter<'_>,
+    inputs: &mut Inputs,
+    report: &mut Report,
+) -> Result<(), Error> {
+    let number = (index as usize).checked_rem(net.model().entries()).unwrap_or(0);
+    let entry = net.entry(net.model().entry_name(number).unwrap_or_default())?;
+    net.enter(&entry)?;
+    sample(index, init, net, inputs, report)
+}
+
+#[cfg(not(target_has_atomic = "ptr"))]
+fn call(
+    _: u32,
+    _: measure::Cost,
+    _: &mut Interpreter<'_>,
+    _: &mut Inputs,
+    _: &mut Report,
+) -> Result<(), Error> {
+    fail(Kind::Job, format_args!("this runner has no entry points"))
 }
 
 /// One sample; the first is counted.

@@ -21,6 +21,8 @@ const VERSION: u32 = 3;
 pub const LAYERS: u32 = 1;
 /// The samples are one sequence: keep state between them.
 pub const SEQUENCE: u32 = 2;
+/// The samples are calls of the file's entry points in turn, on one state.
+pub const ENTRIES: u32 = 4;
 
 unsafe extern "C" {
     static _job_start: u32;
@@ -38,7 +40,7 @@ pub struct Job {
     pub model: &'static [u8],
     /// Bytes of arena to use at most.
     pub arena_limit: usize,
-    /// [`LAYERS`], [`SEQUENCE`].
+    /// [`LAYERS`], [`SEQUENCE`], [`ENTRIES`].
     pub flags: u32,
     /// Number of samples in `inputs.bin`.
     pub samples: u32,

@@ -41,8 +41,10 @@ impl BatchItem<'_> {
 /// The error of an item is as for [`run`](super::run). An error of the whole batch means that firmware cannot
 /// be built or QEMU is missing.
 pub fn run_batch(board: &'static Board, items: &[BatchItem<'_>]) -> Result<Vec<Result<BoardRun>>> {
-    let mut results: Vec<Option<Result<BoardRun>>> =
-        items.iter().map(|item| check_job(board, item.model, item.inputs).err().map(Err)).collect();
+    let mut results: Vec<Option<Result<BoardRun>>> = items
+        .iter()
+        .map(|item| check_job(board, item.model, item.inputs, item.options).err().map(Err))
+        .collect();
     let open = |results: &[Option<Result<BoardRun>>]| -> Vec<usize> {
         (0..items.len()).filter(|&index| results[index].is_none()).collect()
     };
@@ -138,6 +140,7 @@ fn job<'a>(item: &BatchItem<'a>, inputs_start: usize) -> Result<Job<'a>> {
         model: item.model,
         layers: item.options.layers,
         sequence: item.options.sequence,
+        entries: item.options.entries,
         samples: count(item.inputs.len())?,
         inputs_start: count(inputs_start)?,
         ..Job::default()

@@ -16,6 +16,7 @@ const VERSION: u32 = 3;
 
 const LAYERS: u32 = 1;
 const SEQUENCE: u32 = 2;
+const ENTRIES: u32 = 4;
 
 /// A job for a runner.
 #[derive(Clone, Copy, Debug, Default)]
@@ -28,6 +29,8 @@ pub struct Job<'a> {
     pub layers: bool,
     /// Whether the samples are one sequence.
     pub sequence: bool,
+    /// Whether they are calls of the file's entry points in turn.
+    pub entries: bool,
     /// Number of samples.
     pub samples: u32,
     /// Rounds of the calibration loop; 0 runs the model.
@@ -63,6 +66,7 @@ impl Job<'_> {
 
     fn header(&self, next: u32) -> Vec<u8> {
         let flags = if self.layers { LAYERS } else { 0 } | if self.sequence { SEQUENCE } else { 0 };
+        let flags = flags | if self.entries { ENTRIES } else { 0 };
         let words = [
             u32::from_le_bytes(*b"FJOB"),
             VERSION,

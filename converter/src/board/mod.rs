@@ -64,6 +64,9 @@ pub struct RunOptions {
     pub layers: bool,
     /// The samples are one sequence: the model keeps its state between them.
     pub sequence: bool,
+    /// The samples are calls of the file's entry points in turn, in the order of the file, on one state: the inputs of each
+    /// sample are those of its entry. Boards with a Cortex-M0 refuse that.
+    pub entries: bool,
     /// Model cycles, if the core has a timing model.
     pub cycles: bool,
     /// Model cycles of cores, too, whose model was not held against silicon.
@@ -226,16 +229,23 @@ impl Board {
 }
 
 /// Checks on the host what the board would refuse, because the message is clearer and comes sooner.
-fn check_job(board: &Board, model_bytes: &[u8], inputs: &[Vec<u8>]) -> Result<()> {
+fn check_job(board: &Board, model_bytes: &[u8], inputs: &[Vec<u8>], options: RunOptions) -> Result<()> {
     let file = AlignedBuf::from_bytes(model_bytes);
     let model = verified(&file)?;
     board.check_room(model_bytes.len(), model.arena_bytes())?;
-    let needed = input_bytes(&model);
+    let programs = if options.entries { model.entries() } else { 0 };
+    let mut needed = vec![input_bytes(&model)];
+    for index in 1..programs {
+        let entry =
+            model.entry_at(index).map_err(|error| Error::input(error.to_string()).caused_by(error))?;
+        needed.push(input_bytes(&entry));
+    }
     if inputs.is_empty() {
         return Err(Error::input("there are no samples to run"));
     }
-    if let Some((index, sample)) = inputs.iter().enumerate().find(|(_, sample)| sample.len() != needed) {
-        let found = sample.len();
+    let fits = |index: usize, sample: &[u8]| sample.len() == needed[index % needed.len()];
+    if let Some((index, sample)) = inputs.iter().enumerate().find(|(index, sample)| !fits(*index, sample)) {
+        let (found, needed) = (sample.len(), needed[index % needed.len()]);
         return Err(Error::input(format!(
             "sample {index} has {found} bytes, the model's inputs have {needed}"
         )));
