@@ -282,6 +282,17 @@ impl Instructions for Armv7em {
     }
 }
 
+/// A tile of widened pixels: for each pair of elements, the words of all pixels. The leaf in assembly takes its parts.
+#[cfg(not(kernels = "armv7em"))]
+#[derive(Clone, Copy, Debug)]
+struct Tile<'a> {
+    words: &'a [Cell<i32>],
+    /// Groups of four elements.
+    groups: usize,
+    /// Pixels that count, `1 ..= TILE`.
+    pixels: usize,
+}
+
 fn words(bytes: &[Cell<u8>]) -> &[Cell<i32>] {
     cells_of(bytes).unwrap_or(&[])
 }
