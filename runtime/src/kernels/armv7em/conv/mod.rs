@@ -15,7 +15,6 @@ use core::cell::Cell;
 use core::ops::Range;
 
 #[cfg(not(kernels = "armv7em"))]
-#[cfg(not(kernels = "armv7em"))]
 use super::Tile;
 use super::{Channels, clamp_rows, groups, weight_words, words};
 use crate::kernels::elementwise::clamp_to;
