@@ -3,8 +3,10 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use ferrolite::convert::{ConvertOptions, Shard, convert, statistics};
+use ferrolite::data::Scale;
 use ferrolite::data::npz::{NamedArray, Npz, write};
 use ferrolite::graph::DType;
 use ferrolite::quantize::{Calibration, Io};
@@ -213,7 +215,11 @@ fn wrong_parts_are_refused() {
     };
     refused(&[&a, &b], &options, "another question");
     refused(&[&a, &b, &a], &options, "from the same samples");
-    refused(&[&a, &b], &by(Calibration::MinMax), "--calibration mse");
+    let words = "gathered with --calibration mse, where this command has --calibration minmax";
+    refused(&[&a, &b], &by(Calibration::MinMax), words);
+    refused(&[&a, &b], &ConvertOptions { io: Io::Float, ..options.clone() }, "with --io int8, where");
+    let scaled = ConvertOptions { scale: Some(Scale::ZeroToOne), ..options.clone() };
+    refused(&[&a, &b], &scaled, "gathered without --scale 0..1, which this command has");
     // Samples of no part, and a part that is left out in the second round, and at the end.
     let error = part("c", &first[1..], &[a.clone(), b.clone()], None, &options).unwrap_err();
     assert!(error.message.contains("none of the parts"), "{error:?}");
@@ -229,6 +235,10 @@ fn wrong_parts_are_refused() {
     let numbered = part("n1", &first, &[], Some((1, 3)), &minmax).unwrap();
     let other = part("n2", &second, &[], Some((2, 3)), &minmax).unwrap();
     refused(&[&numbered, &other], &minmax, "missing: 3");
+    let plain = part("n3", &second, &[], None, &minmax).unwrap();
+    refused(&[&plain, &numbered], &minmax, "n3: gathered without --shard, where");
+    let four = part("n4", &second, &[], Some((2, 4)), &minmax).unwrap();
+    refused(&[&numbered, &four], &minmax, "n4: gathered as part 2 of 4, where");
     // Samples that are in two parts are warned of.
     let overlapping = part("o", &second, &[], None, &minmax).unwrap();
     let more: Vec<usize> = first.iter().copied().chain(second[..5].iter().copied()).collect();
@@ -247,4 +257,32 @@ fn wrong_parts_are_refused() {
     let error = convert(&other, &ConvertOptions { statistics, ..options.clone() }, &()).unwrap_err();
     assert!(error.message.contains("another model"), "{error:?}");
     refused(&[&desk.path("a.npz")], &options, "not a file of statistics");
+}
+
+#[test]
+fn a_part_that_is_read_is_not_overwritten() {
+    let desk = Desk::new("digits_mlp/digits_mlp_float.tflite", 1, (0.0, 0));
+    let numbers: Vec<usize> = (0..desk.rows.len()).collect();
+    let data = desk.data("all.npz", &numbers);
+    let gather = |words: &[&str], output: &str| {
+        Command::new(env!("CARGO_BIN_EXE_ferrolite"))
+            .current_dir(desk.folder.path())
+            .arg("statistics")
+            .arg(&desk.model)
+            .args(["--calibrate", &data, "--calibration", "mse", "-o", output])
+            .args(words)
+            .output()
+            .unwrap()
+    };
+    let first = gather(&[], "1.part");
+    assert!(first.status.success(), "{first:?}");
+    let before = fs::read(desk.path("1.part")).unwrap();
+    for force in [&["--statistics", "1.part"][..], &["--statistics", "1.part", "--force"]] {
+        let refused = gather(force, "./1.part");
+        let words = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert_eq!(refused.status.code(), Some(2), "{words}");
+        assert!(words.contains("1.part") && words.contains("is read by the same command"), "{words}");
+        assert!(fs::read(desk.path("1.part")).unwrap() == before);
+    }
+    assert!(gather(&["--statistics", "1.part"], "2.part").status.success());
 }

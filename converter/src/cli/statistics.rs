@@ -13,8 +13,9 @@ use crate::quantize::Io;
 use crate::text;
 
 pub fn execute(args: &StatisticsArgs) -> Result<Printed> {
-    // A part may be written over the one of the round before: it was read before that.
+    // Other machines may still need the parts of the round before.
     let reads = Reads::default().model(&args.model).data([&args.calibrate]);
+    let reads = args.statistics.iter().fold(reads, |reads, part| reads.file(part));
     let mut files = Outputs::check([args.output.as_path()], reads, args.force)?;
     let options = ConvertOptions {
         import: args.source.options(),

@@ -16,6 +16,9 @@ use crate::error::{Error, Result};
 use crate::quantize::Question;
 use crate::written::STATISTICS;
 
+/// What to do about a file that is none of statistics.
+pub const HELP: &str = "give files that `ferrolite statistics MODEL --calibrate SHARD -o PART` wrote";
+
 /// Most bytes that a file is inflated to, so that a damaged one does not fill the memory.
 const LARGEST: u64 = 4 << 30;
 
@@ -26,7 +29,7 @@ pub struct Part {
     pub version: String,
     /// SHA-256 of the trained model.
     pub model: [u8; 32],
-    /// All settings that they depend on, in words.
+    /// All settings that they depend on, as a command's words: one a line.
     pub settings: String,
     /// Kind of computer and operating system, whose floats may differ in the last bit.
     pub place: String,
@@ -99,13 +102,12 @@ impl Part {
     /// # Errors
     /// When it is something else, of another version, or damaged.
     pub fn from_bytes(bytes: &[u8]) -> Result<Part> {
-        let help = "give files that `ferrolite statistics MODEL --calibrate SHARD -o PART` wrote";
         let packed = bytes.strip_prefix(STATISTICS).ok_or_else(|| {
             let words = match bytes.starts_with(&STATISTICS[..6]) {
                 true => "statistics in another version of this format",
                 false => "not a file of statistics",
             };
-            Error::input(words).help(help)
+            Error::input(words).help(HELP)
         })?;
         let damaged = || Error::input("the file is damaged").help("gather these statistics again");
         let mut plain = Vec::new();

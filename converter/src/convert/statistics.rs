@@ -22,7 +22,7 @@ use std::sync::{Mutex, PoisonError};
 
 use sha2::{Digest, Sha256};
 
-use super::part::Part;
+use super::part::{HELP, Part};
 use super::{ConvertOptions, Read, settings};
 use crate::data::{self, Dataset};
 use crate::error::{Error, Result};
@@ -177,15 +177,34 @@ fn refuse_needless(graph: &Graph) -> Result<()> {
     Err(Error::input(why).help(help))
 }
 
-/// The settings that statistics depend on.
+/// The settings that statistics depend on, as they are given to a command: one a line.
 fn words(options: &ConvertOptions) -> String {
-    let scale = options.scale.map_or("chosen".to_string(), |scale| scale.to_string());
-    format!(
-        "--calibration {}, --io {}, --scale {scale}, of the model: {:?}",
-        options.calibration,
-        format!("{:?}", options.io).to_lowercase(),
-        options.import
-    )
+    let import = &options.import;
+    let mut lines = vec![
+        format!("--calibration {}", options.calibration),
+        format!("--io {}", format!("{:?}", options.io).to_lowercase()),
+    ];
+    lines.extend(options.scale.map(|scale| format!("--scale {scale}")));
+    lines.extend(import.signature.as_ref().map(|name| format!("--signature {name}")));
+    lines.extend(import.input_shapes.iter().map(|(name, shape)| {
+        let sizes: Vec<String> = shape.iter().map(ToString::to_string).collect();
+        format!("--input-shape {name}={}", sizes.join(","))
+    }));
+    lines.extend(import.states.iter().map(|(input, output)| format!("--state {input}={output}")));
+    for (word, names) in
+        [("--cut", &import.cut), ("--inputs", &import.inputs), ("--outputs", &import.outputs)]
+    {
+        lines.extend((!names.is_empty()).then(|| format!("{word} {}", names.join(","))));
+    }
+    lines.extend(import.custom.names().map(|name| format!("the custom operator {name}")));
+    // Names may hold anything.
+    let lines: Vec<String> = lines.into_iter().map(|line| line.replace('\n', " ")).collect();
+    lines.join("\n")
+}
+
+/// The settings of `own` that `other` has not, in one line.
+fn differing(own: &str, other: &str) -> String {
+    own.lines().filter(|&line| other.lines().all(|other| other != line)).collect::<Vec<_>>().join(" ")
 }
 
 fn place() -> String {
@@ -265,8 +284,8 @@ impl Merged<'_> {
         let mut warnings = Vec::new();
         for path in paths {
             let shown = path.display().to_string();
-            let bytes = std::fs::read(path)
-                .map_err(|e| Error::input(format!("{shown}: cannot be read: {e}")).caused_by(e))?;
+            let bytes = crate::files::read(path)
+                .map_err(|e| Error::input(format!("{shown}: cannot be read: {e}")).help(HELP).caused_by(e))?;
             let part = Part::from_bytes(&bytes).map_err(|e| e.context(&shown))?;
             fits(&part, model, source_hash, options).map_err(|e| e.context(&shown))?;
             for (other, before) in paths.iter().zip(&parts) {
@@ -352,16 +371,32 @@ fn fits(part: &Part, model: &Path, source_hash: &[u8; 32], options: &ConvertOpti
         return Err(Error::input(format!("gathered for another model than {}", model.display()))
             .help("gather the statistics of this model, or give the model that they are of"));
     }
-    if part.settings != wanted {
-        return Err(Error::input(format!("gathered with {}; this command has {wanted}", part.settings))
-            .help("give the same settings to `statistics` and `convert`"));
-    }
-    Ok(())
+    let (theirs, ours) = (differing(&part.settings, &wanted), differing(&wanted, &part.settings));
+    let what = match (theirs.is_empty(), ours.is_empty()) {
+        (true, true) => return Ok(()),
+        (false, true) => format!("gathered with {theirs}, which this command leaves out"),
+        (true, false) => format!("gathered without {ours}, which this command has"),
+        (false, false) => format!("gathered with {theirs}, where this command has {ours}"),
+    };
+    Err(Error::input(what).help("give the same settings to `statistics` and `convert`"))
 }
 
 /// Refuses parts of which one is missing, as far as that can be seen.
 fn complete(paths: &[PathBuf], parts: &[Part]) -> Result<()> {
-    if let Some(&(_, of)) = parts.iter().find_map(|part| part.shard.as_ref()) {
+    let numbered = paths.iter().zip(parts).find_map(|(path, part)| Some((path, part.shard?)));
+    if let Some((first, (number, of))) = numbered {
+        let other = paths.iter().zip(parts).find(|(_, part)| part.shard.is_none_or(|(_, count)| count != of));
+        if let Some((path, part)) = other {
+            let how = part.shard.map_or("without --shard".into(), |(k, n)| format!("as part {k} of {n}"));
+            return Err(Error::input(format!(
+                "{}: gathered {how}, where {} was gathered as part {number} of {of}",
+                path.display(),
+                first.display()
+            ))
+            .help(
+                "gather it again with --shard K/N, its own number K among all N parts, as the others were",
+            ));
+        }
         let missing: Vec<String> = (1..=of)
             .filter(|&number| !parts.iter().any(|part| part.shard == Some((number, of))))
             .map(|number| number.to_string())
