@@ -884,3 +884,52 @@ fn a_file_is_upgraded_and_boards_are_named_once() {
     desk.bad("run sine.ferro --input x.npz --on host,host", 2, "twice");
     desk.bad("bench sine.ferro --on host,host", 2, "twice");
 }
+
+/// A model whose signatures share variables: a step, a nudge, a look and a reset.
+#[test]
+fn entry_points_are_looked_at_compared_and_missed() {
+    let desk = Desk::new();
+    let folder = repository().join("tests/import/saved_model/entries");
+    let mut npz = Npz::open(&folder.with_extension("npz")).unwrap();
+    let mut array = |name: &str| {
+        let array = npz.read(&format!("voice/{name}")).unwrap();
+        let reals = (0..array.rows()).flat_map(|row| array.row_f32(row));
+        let (shape, bytes) = (array.shape().to_vec(), reals.flat_map(f32::to_le_bytes).collect());
+        NamedArray { name: name.into(), dtype: DType::Float32, shape, bytes }
+    };
+    let arrays = [array("x"), array("z")];
+    write(&arrays, fs::File::create(desk.path("both.npz")).unwrap()).unwrap();
+    let voice = folder.join("voice");
+    let voice = voice.display();
+    let converted = desk.json(&format!("convert {voice} -o all.ferro --calibrate both.npz --json"));
+    // Each held-back sample begins with the variables that all functions together have left.
+    assert!(converted["outputs"][0]["sqnr_db"].as_f64().unwrap() > 20.0, "{converted}");
+    desk.good(&format!("convert {voice} -o one.ferro --calibrate both.npz --signature step"));
+
+    let names = |facts: &Value| {
+        let entries = facts["entries"].as_array().unwrap().clone();
+        entries.iter().map(|entry| entry["name"].as_str().unwrap().to_string()).collect::<Vec<_>>()
+    };
+    let (source, file) =
+        (desk.json(&format!("inspect {voice} --json")), desk.json("inspect all.ferro --json"));
+    assert_eq!(names(&source), names(&file));
+    assert_eq!(names(&file).len(), 4);
+    assert_eq!(source["inputs"][0]["name"], file["inputs"][0]["name"]);
+    let compared = desk.json(&format!("compare all.ferro {voice} --data both.npz --json"));
+    assert!(compared["outputs"][0]["sqnr_db"].as_f64().unwrap() > 20.0, "{compared}");
+
+    let fits = desk.json("fits all.ferro --of all.ferro --json");
+    let entries = |facts: &Value| {
+        facts["checks"].as_array().unwrap().iter().find(|check| check["what"] == "entries").unwrap().clone()
+    };
+    assert_eq!(entries(&fits)["fits"], true);
+    let output = desk.run("fits one.ferro --of all.ferro --json");
+    assert_eq!(output.status.code(), Some(1));
+    let missed: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(entries(&missed)["fits"], false);
+    let because = entries(&missed)["because"].as_str().unwrap().to_string();
+    assert!(because.contains("`reset`") && because.contains("missing"), "{because}");
+
+    desk.good("run all.ferro --entry reset");
+    desk.bad("run all.ferro --entry reset --input both.npz", 2, "entry `reset` has no inputs");
+}

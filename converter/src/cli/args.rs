@@ -261,8 +261,8 @@ fn parse_shard(text: &str) -> std::result::Result<(u64, u64), String> {
 /// What a user can specify about a trained model where its file leaves it open.
 #[derive(Debug, Args)]
 pub struct SourceArgs {
-    /// The signature of a SavedModel that has several; left out, those that work on the same variables become entry points of
-    /// one file
+    /// The signature of a SavedModel that has several; left out, `convert` makes those that work on the same variables entry
+    /// points of one file, and `inspect` and `compare` take the first of them
     #[arg(long, value_name = "NAME")]
     pub signature: Option<String>,
     /// Shape of an input, batch included, if the file leaves dimensions open; once for each input

@@ -26,9 +26,19 @@ pub fn execute(args: &CompareArgs) -> Result<Printed> {
     let reads = Reads::default().file(&args.file).model(&args.source);
     let reads = reads.data(std::iter::once(&args.data).chain(&args.labels));
     let mut files = Outputs::check(args.report.iter().map(|p| p.as_path()), reads, args.force)?;
-    let file = ModelFile::read(&args.file)?;
+    let mut file = ModelFile::read(&args.file)?;
+    let options = args.source_options.options();
+    // The signature that is asked for is a program of the file, if it has several, else its first ones are compared.
+    if let Some(name) =
+        options.signature.as_ref().filter(|name| file.entries().is_ok_and(|all| all.contains(name)))
+    {
+        file = file.with_entry(Some(name.clone()));
+    }
     let model = file.model()?;
-    let imported = import::load_with(&args.source, &args.source_options.options())?;
+    let imported = match import::entries(&args.source, &options)?.into_iter().next() {
+        Some((_, first)) => first,
+        None => import::load_with(&args.source, &options)?,
+    };
     let source = imported.graph;
     let settings = data::Options {
         scale: args.scale,

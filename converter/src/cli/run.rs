@@ -55,6 +55,11 @@ pub fn execute(args: &RunArgs) -> Result<Printed> {
         return Err(Error::usage("--entry works on the host").help("leave out --on, or --entry"));
     }
     let Some(input) = &args.input else { return run_once(args, &model, files) };
+    if model.inputs().is_empty() {
+        let which = args.entry.as_ref().map_or("the model".into(), |name| format!("entry `{name}`"));
+        return Err(Error::usage(format!("{}: {which} has no inputs", args.file.display()))
+            .help("leave out --input, and it is run once"));
+    }
     let settings = data::Options {
         scale: args.scale,
         ranges: model_file::input_ranges(&model),
@@ -130,7 +135,10 @@ fn run_once(args: &RunArgs, model: &Model<'_>, mut files: Outputs) -> Result<Pri
         );
     }
     if args.layers.is_some() {
-        return Err(Error::usage("--layers is of a sample, and there is none").help("leave out --layers"));
+        return Err(Error::usage(
+            "--layers shows the layers of a sample, and a program without inputs has none",
+        )
+        .help("leave out --layers"));
     }
     let before = state_before(args, model)?;
     let (outputs, after) = run::once(model, ferrolite_runtime::ops::ALL, &[], Some(&before))?;

@@ -62,7 +62,8 @@ pub struct Facts {
     pub self_test: bool,
     /// What one inference leaves to the next, under the author's names.
     pub variables: Vec<PortJson>,
-    /// The programs of a finished file with several entry points, the first one's first; none where it has but one.
+    /// The programs of a file with several entry points, the first one's first, which all else here is about; none where it
+    /// has but one.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub entries: Vec<EntryJson>,
     /// The memories that a finished file's arena is divided among; empty for one.
@@ -232,7 +233,15 @@ impl Facts {
         if ModelFile::claims(path) {
             return Ok(Facts::of_model(&ModelFile::read(path)?.model()?));
         }
-        Ok(Facts::of_import(&import::load_with(path, options)?, size(path)))
+        let entries = import::entries(path, options)?;
+        let Some((_, first)) = entries.first() else {
+            return Ok(Facts::of_import(&import::load_with(path, options)?, size(path)));
+        };
+        let of = |(name, imported): &(String, Imported)| {
+            let Facts { inputs, outputs, macs, ops, .. } = Facts::of_import(imported, 0);
+            EntryJson { name: name.clone(), inputs, outputs, macs, layers: ops.len() }
+        };
+        Ok(Facts { entries: entries.iter().map(of).collect(), ..Facts::of_import(first, size(path)) })
     }
 
     /// The facts of a verified file.

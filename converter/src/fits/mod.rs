@@ -156,7 +156,7 @@ impl Check {
 /// When the firmware's model is damaged.
 pub fn check(update: &Model<'_>, firmware: &Firmware) -> Result<Vec<Check>> {
     let old = firmware.model.model()?;
-    Ok(vec![
+    let mut checks = vec![
         operators_fit(update, firmware),
         arena_fits(update, firmware),
         slot_fits(update, firmware),
@@ -165,7 +165,9 @@ pub fn check(update: &Model<'_>, firmware: &Firmware) -> Result<Vec<Check>> {
         state_fits(update, &old),
         memories_fit(update, &old),
         target_fits(update, &old),
-    ])
+    ];
+    checks.extend(entries_fit(update, &old));
+    Ok(checks)
 }
 
 fn operators_fit(update: &Model<'_>, firmware: &Firmware) -> Check {
@@ -301,6 +303,46 @@ fn state_fits(update: &Model<'_>, old: &Model<'_>) -> Check {
             _ => both,
         },
     )
+}
+
+/// Entry points, which programs ask for by name; nothing where neither file has several.
+fn entries_fit(update: &Model<'_>, old: &Model<'_>) -> Option<Check> {
+    let name = |model: &Model<'_>, index| model.entry_name(index).unwrap_or_default().to_string();
+    let names = |model: &Model<'_>| (0..model.entries()).map(|index| name(model, index)).collect::<Vec<_>>();
+    let (new, before) = (names(update), names(old));
+    let list = |names: &[String]| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    match (new.len(), before.len()) {
+        (0 | 1, 0 | 1) => return None,
+        (_, 0 | 1) => {
+            let words = format!("the update has {}; the firmware runs the first", list(&new));
+            return Some(Check::new("entries", Vec::new(), words));
+        }
+        _ => {}
+    }
+    let mut reasons = Vec::new();
+    let missing: Vec<String> = before.iter().filter(|name| !new.contains(name)).cloned().collect();
+    if !missing.is_empty() {
+        reasons.push(format!("{} missing", list(&missing)));
+    } else if new.first() != before.first() {
+        reasons.push(format!(
+            "the first, which runs where a program asks for none, is {}, the firmware's {}",
+            list(&new[..1]),
+            list(&before[..1])
+        ));
+    }
+    for (at, entry) in before.iter().enumerate() {
+        let there = new.iter().position(|name| name == entry);
+        let (Some(Ok(new)), Ok(before)) = (there.map(|at| update.entry_at(at)), old.entry_at(at)) else {
+            continue;
+        };
+        let ports = [
+            ports_fit("inputs", &model_file::inputs(&new), &model_file::inputs(&before)),
+            ports_fit("outputs", &model_file::outputs(&new), &model_file::outputs(&before)),
+        ];
+        let differ = ports.iter().filter(|check| check.fits == Some(false));
+        reasons.extend(differ.map(|check| format!("`{entry}`, {}: {}", check.what, check.because)));
+    }
+    Some(Check::new("entries", reasons, format!("the update has all of the firmware's, {}", list(&before))))
 }
 
 fn memories_fit(update: &Model<'_>, old: &Model<'_>) -> Check {

@@ -237,7 +237,7 @@ pub fn judge(
             true => Judge::of_outputs(graph, &Held(samples.drawn(LEAST_SAMPLES)?))?,
             false => Judge::of_outputs(graph, samples)?,
         };
-        if !graph.states.is_empty() {
+        if !graph.states.is_empty() && samples.is_sequence() {
             judge = judge.in_order();
         }
         return Ok((judge.outputs(graph, finished)?, (judge.len(), false)));
@@ -247,7 +247,8 @@ pub fn judge(
         let first = samples.len() - samples.len() / PARTS;
         let held: Vec<usize> = (first..samples.len()).take(MOST_JUDGED).collect();
         let shown: Vec<usize> = (0..first).collect();
-        let judge = Judge::of_outputs(graph, &Chosen { of: samples, numbers: &held })?.in_order();
+        let judge = Judge::of_outputs(graph, &Chosen { of: samples, numbers: &held })?;
+        let judge = if samples.is_sequence() { judge.in_order() } else { judge };
         let trial = held_back(&Chosen { of: samples, numbers: &shown })?;
         let outputs = judge.outputs(graph, trial.as_ref().unwrap_or(finished))?;
         return Ok((outputs, (judge.len(), true)));

@@ -42,6 +42,10 @@ impl Samples for Chosen<'_> {
     fn key(&self, index: usize) -> u128 {
         self.numbers.get(index).map_or(0, |&number| self.of.key(number))
     }
+
+    fn is_sequence(&self) -> bool {
+        self.of.is_sequence()
+    }
 }
 
 /// Weight of a sample in a moving average.

@@ -57,6 +57,12 @@ pub trait Samples: Sync {
         in_order(0..count, || (), |(), i| self.sample(i * all / count))
     }
 
+    /// Whether a sample's states are what the sample before left, so that a quantized graph may go through all of them by
+    /// its own states. Where something else changes the states in between, each sample brings its own.
+    fn is_sequence(&self) -> bool {
+        true
+    }
+
     /// Where questions about all samples are answered, if some of them lie elsewhere.
     fn pool(&self) -> Option<&dyn Pool> {
         None
@@ -172,12 +178,14 @@ impl Samples for NoSamples {
 pub struct Sequence<'a> {
     of: &'a dyn Samples,
     states: Vec<States>,
+    /// Whether nothing but the graph itself changes the states.
+    alone: bool,
 }
 
 impl<'a> Sequence<'a> {
     /// Samples that begin with these states each.
     pub fn given(of: &'a dyn Samples, states: Vec<States>) -> Sequence<'a> {
-        Sequence { of, states }
+        Sequence { of, states, alone: false }
     }
 
     /// Runs all samples in their order.
@@ -192,7 +200,7 @@ impl<'a> Sequence<'a> {
             outputs.map_err(|error| error.context(format!("calibration sample {sample}")))?;
             states.push(next);
         }
-        Ok(Sequence { of, states })
+        Ok(Sequence { of, states, alone: true })
     }
 }
 
@@ -204,6 +212,10 @@ impl Samples for Sequence<'_> {
     fn sample(&self, index: usize) -> Result<Vec<Vec<f32>>> {
         let states = self.states.get(index).cloned().unwrap_or_default();
         Ok(self.of.sample(index)?.into_iter().chain(states).collect())
+    }
+
+    fn is_sequence(&self) -> bool {
+        self.alone
     }
 }
 

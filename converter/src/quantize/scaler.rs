@@ -229,6 +229,10 @@ impl Samples for Scaled<'_> {
         Ok(drawn)
     }
 
+    fn is_sequence(&self) -> bool {
+        self.samples.is_sequence()
+    }
+
     fn pool(&self) -> Option<&dyn Pool> {
         self.samples.pool()
     }
