@@ -81,7 +81,8 @@ fn pictures_and_long_names() {
     picture.write_to(&mut png, image::ImageFormat::Png).unwrap();
     let png = png.into_inner();
     let long = format!("{}/0001.png", "folder".repeat(30));
-    let pax = format!("path={long}\n");
+    let other = long.replace("png", "PNG.png");
+    let pax = format!("path={other}\n");
     let pax = format!("{} {pax}", pax.len() + 4);
     let mut bytes = member("0000.png", b'0', &png);
     bytes.extend(member("././@LongLink", b'L', format!("{long}\0").as_bytes()));
@@ -121,4 +122,67 @@ fn wrong_archives_are_refused() {
     cut.truncate(1024);
     fs::write(&path, cut).unwrap();
     refused("cut off");
+    // Between two members, within a header, and where nothing follows the last member.
+    let whole =
+        [member("0.npy", b'0', &npy("(2,)", &[1.0; 2])), member("1.npy", b'0', &npy("(2,)", &[2.0; 2]))];
+    let whole = whole.concat();
+    for length in [whole.len() / 2, whole.len() / 2 + 100, whole.len()] {
+        fs::write(&path, &whole[..length]).unwrap();
+        refused("the empty blocks that end a .tar are missing");
+    }
+    fs::write(&path, [whole, vec![0; 512]].concat()).unwrap();
+    assert_eq!(Dataset::load(&argument, &[spec("x", &[1, 2])]).unwrap().len(), 2);
+}
+
+#[test]
+fn two_members_of_a_name_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("set.tar");
+    let argument = path.display().to_string();
+    let [one, two] = [1.0, 2.0].map(|x| npy("(2,)", &[x; 2]));
+    let cases: [&[&str]; 4] = [
+        &["a/1.npy", "a/1.npy"],
+        &["a/1.npy", "a/2.npy", "a/1.npy"],
+        &["a/1.npy", "a/1.NPY"],
+        &["./a/1.npy", "a/1.npy"],
+    ];
+    for names in cases {
+        let members: Vec<(&str, Vec<u8>)> =
+            names.iter().zip([&one, &two, &two]).map(|(&name, bytes)| (name, bytes.clone())).collect();
+        archive(&path, &members);
+        let error = Dataset::load(&argument, &[spec("x", &[1, 2])]).unwrap_err();
+        let last = names[names.len() - 1];
+        assert!(
+            error.message.contains(&format!("two members of the archive are called `{last}`")),
+            "{error:?}"
+        );
+        assert!(error.message.contains("set.tar") && !error.help.is_empty(), "{error:?}");
+    }
+    archive(&path, &[("a/1.npy", one), ("b/1.npy", two)]);
+    assert_eq!(Dataset::load(&argument, &[spec("x", &[1, 2])]).unwrap().len(), 2);
+}
+
+#[test]
+fn what_is_left_out_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("set.tar");
+    let argument = path.display().to_string();
+    let load = |members: &[Vec<u8>]| {
+        fs::write(&path, members.concat()).unwrap();
+        Dataset::load(&argument, &[spec("x", &[1, 2])])
+    };
+    let [array, end] = [member("1.npy", b'0', &npy("(2,)", &[1.0; 2])), vec![0; 1024]];
+    let facts = [member("a", b'5', &[]), member("pax", b'g', b"12 a=b\n"), member("._1.npy", b'0', &[])];
+    let data = load(&[facts.concat(), array.clone(), end.clone()]).unwrap();
+    assert!(data.notes().is_empty(), "{:?}", data.notes());
+    let links =
+        [member("2.npy", b'2', &[]), member("README", b'0', b"x"), member("3.npy", b'1', &[])].concat();
+    let data = load(&[array.clone(), links.clone(), links, end.clone(), array]).unwrap();
+    assert_eq!(data.len(), 1);
+    let words = "6 members are no samples and were left out: `2.npy` (a link), `3.npy` (a link), `2.npy` (a link), \
+                 `3.npy` (a link), 2 more";
+    assert!(data.notes()[0].ends_with(words), "{:?}", data.notes());
+    assert!(data.notes()[1].contains("behind the archive's end"), "{:?}", data.notes());
+    let error = load(&[member("2.npy", b'2', &[]), end]).unwrap_err();
+    assert!(error.message.ends_with("holds no files that are read, but `2.npy` (a link)"), "{error:?}");
 }

@@ -200,6 +200,7 @@ impl Dataset {
                 _ if !path.exists() => return Err(absent(&path)),
                 "tar" => {
                     let samples = tar::Samples::open(&path)?;
+                    notes.extend_from_slice(samples.notes());
                     labels = samples.classes()?.map(Labels::Classes);
                     let names: Vec<&str> = specs.iter().map(|spec| plain(&spec.name)).collect();
                     let origin = path.display().to_string();

@@ -5,9 +5,13 @@
 //! train/0002.jpg  train/0002.cls      sample 1
 //! a.x.npy  a.y.npy                    sample 0: an array for each of two inputs, by their names or in0, in1, …
 //! ```
+//! Links and other members that are no files are left out, which a note says, as it says of files without a point in their
+//! names. Two members of one name are refused, and an archive without the empty block that ends it: it may be cut off.
+//!
 //! Headers are read once, members when they are needed. Arrays are held in memory. Formats: ustar, GNU's long names and
 //! pax's paths (POSIX.1-2017, `pax`); an archive that is compressed as a whole has to be unpacked first.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -17,12 +21,16 @@ use super::images;
 use super::item::Item;
 use super::npy::Array;
 use crate::error::{Error, Result};
+use crate::text;
 
 /// A block of a tape.
 const BLOCK: usize = 512;
 
 /// Longest name that an archive may give.
 const LONGEST: u64 = 1 << 16;
+
+/// Most names in a note.
+const SHOWN: usize = 4;
 
 /// Members that belong together.
 #[derive(Debug, PartialEq)]
@@ -37,6 +45,19 @@ struct Group {
 pub struct Samples {
     path: PathBuf,
     groups: Vec<Group>,
+    /// What was left out, one sentence each.
+    notes: Vec<String>,
+}
+
+/// What an archive holds.
+#[derive(Debug, Default)]
+struct Members {
+    /// The files, by their names.
+    files: Vec<(String, Item)>,
+    /// Members that are no samples, as they are named in notes.
+    left_out: Vec<String>,
+    /// Whether something stands behind the archive's end.
+    more: bool,
 }
 
 /// What the samples of an archive are, for a model with one input.
@@ -51,13 +72,32 @@ impl Samples {
     /// Reads the headers of an archive.
     ///
     /// # Errors
-    /// When it is no archive, is damaged, or holds no samples.
+    /// When it is no archive, is damaged, holds two members of one name, or no samples.
     pub fn open(path: &Path) -> Result<Samples> {
-        let groups = grouped(members(path)?);
+        let Members { files, mut left_out, more } = members(path)?;
+        let groups = grouped(path, files, &mut left_out)?;
+        let shown = path.display();
+        let left = some(&left_out);
         if groups.is_empty() {
-            return Err(Error::input(format!("{}: the archive holds no files", path.display())).help(HELP));
+            let but = if left_out.is_empty() { String::new() } else { format!(" that are read, but {left}") };
+            return Err(Error::input(format!("{shown}: the archive holds no files{but}")).help(HELP));
         }
-        Ok(Samples { path: path.to_path_buf(), groups })
+        let mut notes = Vec::new();
+        if !left_out.is_empty() {
+            let count = left_out.len();
+            let are =
+                if count == 1 { "member is no sample and was" } else { "members are no samples and were" };
+            notes.push(format!("{shown}: {count} {are} left out: {left}"));
+        }
+        if more {
+            notes.push(format!("{shown}: what stands behind the archive's end was left out"));
+        }
+        Ok(Samples { path: path.to_path_buf(), groups, notes })
+    }
+
+    /// What was left out, one sentence each.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
     }
 
     /// The samples for inputs of these names.
@@ -140,33 +180,64 @@ impl Samples {
 
 const HELP: &str = "members of a sample are called alike up to the first point: 0001.jpg and 0001.cls, or for several inputs 0001.in0.npy and 0001.in1.npy";
 
+/// The first of some names.
+fn some(names: &[String]) -> String {
+    let mut shown = names[..names.len().min(SHOWN)].to_vec();
+    if names.len() > SHOWN {
+        shown.push(format!("{} more", text::count(names.len() - SHOWN)));
+    }
+    shown.join(", ")
+}
+
 /// Puts members together that have the same name up to the first point of the file's name, in the order of the archive.
-fn grouped(members: Vec<(String, Item)>) -> Vec<Group> {
+fn grouped(path: &Path, members: Vec<(String, Item)>, left_out: &mut Vec<String>) -> Result<Vec<Group>> {
     let mut groups: Vec<Group> = Vec::new();
+    let mut seen = HashSet::new();
     for (name, item) in members {
-        let (folder, file) = name.rsplit_once('/').unwrap_or(("", &name));
-        // Files of the system, such as `._0001.jpg`, have no key.
-        let Some((key, ending)) = file.split_once('.').filter(|(key, _)| !key.is_empty()) else { continue };
+        let name = name.trim_start_matches("./");
+        let (folder, file) = name.rsplit_once('/').unwrap_or(("", name));
+        let Some((key, ending)) = file.split_once('.').filter(|(key, _)| !key.is_empty()) else {
+            // Folders of old archives, and files of macOS such as `._0001.jpg`, are nobody's samples.
+            if !file.is_empty() && !file.starts_with("._") {
+                left_out.push(format!("`{name}`"));
+            }
+            continue;
+        };
         let key = if folder.is_empty() { key.to_string() } else { format!("{folder}/{key}") };
-        let part = (ending.to_lowercase(), item);
+        let ending = ending.to_lowercase();
+        if !seen.insert((key.clone(), ending.clone())) {
+            return Err(Error::input(format!(
+                "{}: two members of the archive are called `{name}`: which of them belongs to the sample is not known",
+                path.display()
+            ))
+            .help("give each sample a name of its own, and write the archive again"));
+        }
+        let part = (ending, item);
         // Members of a sample stand behind one another.
         match groups.last_mut() {
             Some(last) if last.key == key => last.parts.push(part),
             _ => groups.push(Group { key, parts: vec![part] }),
         }
     }
-    groups
+    Ok(groups)
 }
 
-/// The files in an archive, by their names.
-fn members(path: &Path) -> Result<Vec<(String, Item)>> {
+/// What an archive holds.
+fn members(path: &Path) -> Result<Members> {
     let mut file = crate::files::open(path).map_err(|e| cannot_read(path, e))?;
     let broken = |what: &str| {
         Error::input(format!("{}: {what}", path.display())).help("write the archive again, as a plain .tar")
     };
     let length = file.metadata().map_err(|e| cannot_read(path, e))?.len();
-    let (mut at, mut long, mut members) = (0u64, None::<String>, Vec::new());
-    while at + BLOCK as u64 <= length {
+    let (mut at, mut long, mut members) = (0u64, None::<String>, Members::default());
+    loop {
+        if at + BLOCK as u64 > length {
+            return Err(Error::input(format!(
+                "{}: the archive is cut off, or was not closed: the empty blocks that end a .tar are missing",
+                path.display()
+            ))
+            .help("copy the archive again, and compare its size with the original's; or write it again"));
+        }
         let header = block(&mut file, at).map_err(|e| cannot_read(path, e))?;
         at += BLOCK as u64;
         if header.iter().all(|&byte| byte == 0) {
@@ -193,18 +264,33 @@ fn members(path: &Path) -> Result<Vec<(String, Item)>> {
                 .and_then(|_| file.read_exact(&mut text))
                 .map_err(|e| cannot_read(path, e))?;
             long = if kind == b'L' { Some(text_of(&text)) } else { pax_path(&text).or(long) };
-        } else {
+        } else if !matches!(kind, b'g' | b'K') {
             let named = || match (&header[257..262], text_of(&header[345..500])) {
                 (b"ustar", prefix) if !prefix.is_empty() => format!("{prefix}/{}", text_of(&header[..100])),
                 _ => text_of(&header[..100]),
             };
             let name = long.take().unwrap_or_else(named);
-            if matches!(kind, b'0' | 0) {
-                let shown = path.join(&name);
-                members.push((name, Item::member(shown, path, at, size)));
-            }
+            let left_out = match kind {
+                // Folders, and the archive's name.
+                b'5' | b'V' => None,
+                b'1' | b'2' => Some("a link"),
+                b'3' | b'4' | b'6' => Some("a device or a pipe"),
+                b'S' => Some("a file with holes"),
+                b'0' | b'7' | 0 => {
+                    let shown = path.join(&name);
+                    members.files.push((name.clone(), Item::member(shown, path, at, size)));
+                    None
+                }
+                _ => Some("of an unknown kind"),
+            };
+            members.left_out.extend(left_out.map(|what| format!("`{name}` ({what})")));
         }
         at = at.saturating_add(size.next_multiple_of(BLOCK as u64));
+    }
+    while at + BLOCK as u64 <= length && !members.more {
+        let next = block(&mut file, at).map_err(|e| cannot_read(path, e))?;
+        members.more = next.iter().any(|&byte| byte != 0);
+        at += BLOCK as u64;
     }
     Ok(members)
 }
