@@ -930,6 +930,12 @@ fn entry_points_are_looked_at_compared_and_missed() {
     let because = entries(&missed)["because"].as_str().unwrap().to_string();
     assert!(because.contains("`reset`") && because.contains("missing"), "{because}");
 
+    desk.bad(
+        &format!("convert {voice} -o x.ferro --calibrate both.npz --inputs x"),
+        2,
+        "--inputs and --outputs are for",
+    );
+
     desk.good("run all.ferro --entry reset");
     desk.bad("run all.ferro --entry reset --input both.npz", 2, "entry `reset` has no inputs");
 }

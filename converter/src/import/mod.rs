@@ -95,7 +95,7 @@ fn check_ports(importer: &dyn Importer, options: &ImportOptions, name: &str) -> 
         return Ok(());
     }
     Err(Error::usage(format!(
-        "{name}: --inputs and --outputs are for graphs of TensorFlow 1; a {} says what they are",
+        "{name}: --inputs and --outputs are for graphs of TensorFlow 1; files of {} say what they are",
         importer.format()
     ))
     .help("leave them out; `--cut TENSOR` ends a model earlier"))
@@ -114,6 +114,7 @@ pub fn entries(path: &Path, options: &ImportOptions) -> Result<Vec<(String, Impo
     let _ = crate::files::open(path).and_then(|file| file.take(HEAD as u64).read_to_end(&mut head));
     let importer = IMPORTERS.iter().find(|importer| importer.recognises(path, &head));
     let Some(importer) = importer.filter(|_| !alone) else { return Ok(Vec::new()) };
+    check_ports(*importer, options, &path.display().to_string())?;
     let mut entries = importer.entries(path, options)?;
     for (_, imported) in &mut entries {
         rolled::run(&mut imported.graph, &mut imported.notes);
