@@ -96,3 +96,24 @@ fn read(path: &Path, public_key: Option<&[u8; 32]>) -> Result<(ModelFile, Option
         None => (file, None),
     })
 }
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_block_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+        // Without the command there is no pipe to test with.
+        let pipe = made.is_ok_and(|status| status.success()).then_some(pipe);
+        for path in pipe.as_deref().into_iter().chain([Path::new("/dev/zero")]) {
+            let errors = [Firmware::of_elf(path, None).unwrap_err(), read(path, None).unwrap_err()];
+            for error in errors {
+                let words = format!("{}: cannot be read: it is not a regular file", path.display());
+                assert!(error.message.starts_with(&words) && !error.help.is_empty(), "{error:?}");
+            }
+        }
+    }
+}

@@ -61,7 +61,7 @@ impl Firmware {
     /// When the file is no ELF, or has no model, or several, and none is given.
     pub fn of_elf(path: &Path, model: Option<ModelFile>) -> Result<Firmware> {
         let shown = path.display();
-        let bytes = std::fs::read(path).map_err(|e| {
+        let bytes = crate::files::read(path).map_err(|e| {
             Error::input(format!("{shown}: cannot be read: {e}"))
                 .help("give the firmware's ELF file")
                 .caused_by(e)
