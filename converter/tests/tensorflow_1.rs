@@ -52,7 +52,9 @@ fn wrong_names_are_refused() {
         error
     };
     let error = refused("spotter.pb", &options(&[], &["scores"]), "no node `scores`");
-    assert!(error.help.contains("labels_softmax"), "{error:?}");
+    assert!(error.help.contains("--outputs") && error.help.contains("labels_softmax"), "{error:?}");
+    let error = refused("spotter.pb", &options(&["nope"], &[]), "--inputs: the graph has no node `nope`");
+    assert!(error.help.contains("wav_data") && !error.help.contains("labels_softmax"), "{error:?}");
     refused("spotter.pb", &options(&["fingerprint"], &[]), "no shape at all");
     let keras = "../digits_mlp/digits_mlp.h5";
     assert_eq!(refused(keras, &options(&["x"], &[]), "--inputs").fault, Fault::Usage);

@@ -48,6 +48,28 @@ fn models_answer_as_in_the_browser() {
 }
 
 #[test]
+fn another_format_is_told() {
+    let home = tempfile::tempdir().unwrap();
+    for file in ["sound-0.bin", "sound-1.bin"] {
+        std::fs::copy(folder().join(file), home.path().join(file)).unwrap();
+    }
+    let mut model: Value =
+        serde_json::from_slice(&std::fs::read(folder().join("sound.json")).unwrap()).unwrap();
+    let path = home.path().join("model.json");
+    let mut warnings = |format: Value| {
+        model["format"] = format;
+        std::fs::write(&path, model.to_string()).unwrap();
+        load(&path).unwrap().warnings
+    };
+    assert!(warnings("layers-model".into()).is_empty() && warnings(Value::Null).is_empty());
+    for format in ["bogus", "graph-model"] {
+        let found = warnings(format.into());
+        let words = format!("`format` is \"{format}\", but it holds a layers-model");
+        assert!(found.len() == 1 && found[0].contains(&words), "{found:?}");
+    }
+}
+
+#[test]
 fn what_is_missing_or_damaged_is_told() {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("model.json");
@@ -82,6 +104,20 @@ fn what_is_missing_or_damaged_is_told() {
     model["modelTopology"] = Value::Null;
     refused(&model, "no `modelTopology`");
     let bytes = std::fs::read(folder().join("sound.json")).unwrap();
+    let said = |text: &[u8], words: &[&str]| {
+        std::fs::write(&path, text).unwrap();
+        let error = load(&path).unwrap_err();
+        assert!(words.iter().all(|word| error.message.contains(word)), "{words:?}: {error:?}");
+        assert!(error.message.contains("model.json") && !error.help.is_empty(), "{error:?}");
+    };
+    said(&vec![b'['; 100_000], &["is not readable JSON", "line 1"]);
+    said(&bytes[..bytes.len() / 2], &["is not readable JSON", "line"]);
+    said(b"{\n  \"a\": ?}", &["is not readable JSON", "line 2 column"]);
+    for text in ["{}", "[]", "7", r#"{"labels": ["a", "b"]}"#] {
+        said(text.as_bytes(), &["no model of TensorFlow.js", "`modelTopology`"]);
+    }
+    said(br#"{"class_name": "Sequential", "config": {}}"#, &["Keras without its weights"]);
+    said(b"", &["the file is empty"]);
     for length in (0..bytes.len()).step_by(7) {
         assert!(load_bytes("model.json", &bytes[..length]).is_err());
     }

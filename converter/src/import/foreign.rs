@@ -108,7 +108,7 @@ fn by_name(name: &str, ending: &str, directory: bool) -> Option<(&'static str, &
             "is a model that was compiled for another runtime",
             "convert the trained model that it was made from: .tflite, .onnx, .keras, .h5 or a SavedModel",
         ),
-        "json" | "yaml" | "yml" if !directory => (
+        "yaml" | "yml" if !directory => (
             "describes a network without its weights, or other things than a network",
             "save the model as a whole in Python (`model.save(\"model.keras\")`), and convert that",
         ),

@@ -22,6 +22,9 @@ use crate::import::importer::{ImportOptions, Imported, Importer, stem};
 /// TensorFlow's number of float32.
 const FLOAT: i32 = 1;
 
+/// Most names in a cure.
+const SHOWN: usize = 6;
+
 /// Reads `.pb` files, and the `.meta` files of checkpoints.
 pub struct FrozenImporter;
 
@@ -97,13 +100,10 @@ fn import(
 
 /// What goes in and out.
 pub(super) fn signature(graph: &GraphDef, options: &ImportOptions) -> Result<Signature> {
-    let info = |tensor: &str| -> Result<(String, TensorInfo)> {
-        let wanted = reference(tensor).map_or("", |(node, ..)| node);
+    let info = |word: &str, tensor: &str| -> Result<(String, TensorInfo)> {
+        let wanted = reference(tensor).map_or(tensor, |(node, ..)| node);
         let node = graph.nodes.iter().find(|node| node.name == wanted).ok_or_else(|| {
-            let mut near: Vec<&str> = ends(graph).map(|node| node.name.as_str()).collect();
-            near.truncate(6);
-            Error::input(format!("the graph has no node `{wanted}`"))
-                .help(format!("give names of nodes; no other node reads {}", near.join(", ")))
+            Error::input(format!("{word}: the graph has no node `{wanted}`")).help(names(graph, word))
         })?;
         let dtype =
             ["dtype", "T", "output_type", "DstT"].iter().find_map(|name| match node.attribute(name) {
@@ -138,9 +138,27 @@ pub(super) fn signature(graph: &GraphDef, options: &ImportOptions) -> Result<Sig
         }
     }
     Ok(Signature {
-        inputs: inputs.iter().map(|name| info(name)).collect::<Result<_>>()?,
-        outputs: outputs.iter().map(|name| info(name)).collect::<Result<_>>()?,
+        inputs: inputs.iter().map(|name| info("--inputs", name)).collect::<Result<_>>()?,
+        outputs: outputs.iter().map(|name| info("--outputs", name)).collect::<Result<_>>()?,
     })
+}
+
+/// Names of nodes that a graph may begin or end with, as a cure for a wrong one.
+fn names(graph: &GraphDef, word: &str) -> String {
+    let (all, what): (Vec<&NodeDef>, _) = match word {
+        "--inputs" => {
+            (graph.nodes.iter().filter(|node| node.op == "Placeholder").collect(), "the placeholders are")
+        }
+        _ => (ends(graph).collect(), "no other node reads"),
+    };
+    let shown: Vec<&str> = all.iter().take(SHOWN).map(|node| node.name.as_str()).collect();
+    match (shown.is_empty(), all.len() - shown.len()) {
+        (true, _) => format!("give {word} the names of nodes of the graph"),
+        (false, 0) => format!("give {word} the names of nodes; {what} {}", shown.join(", ")),
+        (false, more) => {
+            format!("give {word} the names of nodes; {what} {} and {more} more", shown.join(", "))
+        }
+    }
 }
 
 /// The nodes that compute something that no other node reads.

@@ -27,11 +27,9 @@ impl Importer for TfjsImporter {
         "TensorFlow.js"
     }
 
+    /// Any JSON: nothing else that is read is such a file, and what is wrong with it is known once it is read.
     fn recognises(&self, path: &Path, head: &[u8]) -> bool {
-        let named = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
-        let text = String::from_utf8_lossy(head);
-        let marks = ["\"modelTopology\"", "\"weightsManifest\"", "\"layers-model\"", "\"graph-model\""];
-        named && marks.iter().any(|mark| text.contains(mark))
+        !head.is_empty() && path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"))
     }
 
     fn beside(&self, path: &Path) -> Vec<PathBuf> {
@@ -68,6 +66,9 @@ fn import(
             .help("save the model again, or check that the file was copied completely")
             .caused_by(e)
     })?;
+    if !["modelTopology", "weightsManifest"].iter().any(|key| model.get(key).is_some()) {
+        return Err(other(name, &model));
+    }
     let mut hash = Sha256::new_with_prefix(bytes);
     let listed = weights::read(&model, &mut |path| {
         let content = shard(path).map_err(|e| {
@@ -83,11 +84,32 @@ fn import(
         in_file(Error::input("holds no `modelTopology`").help("save the model again with `model.save(...)`"))
     })?;
     let graph = topology.get("node").is_some();
-    let (graph, notes, warnings) = match graph {
+    let unusual = unusual(name, model.get("format"), graph);
+    let (graph, notes, mut warnings) = match graph {
         true => saved_model::of_json(name, &model, listed, options),
         false => keras::of_list(name, topology, listed, options),
     }
     .map_err(in_file)?;
+    warnings.extend(unusual);
     let source_hash = hash.finalize().into();
     Ok(Imported { graph, format: TfjsImporter.format(), source_hash, notes, warnings })
+}
+
+/// The error for JSON that is no model of TensorFlow.js.
+fn other(name: &str, model: &Json) -> Error {
+    if model.get("class_name").is_some() {
+        return Error::input(format!("{name}: describes a network of Keras without its weights"))
+            .help("save the model as a whole in Python (`model.save(\"model.keras\")`), and convert that");
+    }
+    Error::input(format!("{name}: is JSON, but no model of TensorFlow.js: it has no `modelTopology`")).help(
+        "give the model.json that TensorFlow.js saved, or save the model in Python (`model.save(\"model.keras\")`), and \
+         convert that",
+    )
+}
+
+/// What to say of a `format` that is not the one of the network in the file. TensorFlow.js does not look at it.
+fn unusual(name: &str, format: Option<&Json>, graph: bool) -> Option<String> {
+    let wanted = if graph { "graph-model" } else { "layers-model" };
+    let format = format.filter(|format| !format.is_null() && format.as_str() != Some(wanted))?;
+    Some(format!("{name}: its `format` is {format}, but it holds a {wanted}, as which it was read"))
 }
