@@ -175,6 +175,142 @@ fn what_is_not_as_the_index_says_is_refused() {
     desk.bad("hub index hub --no-boards", 1, "is no entry");
 }
 
+/// An index is what others wrote: it reads no file outside of its folder, and its texts do nothing to a terminal.
+#[test]
+fn an_index_of_others_is_not_trusted() {
+    let desk = Desk::new();
+    desk.hub();
+    fs::write(desk.path("secret"), "secret").unwrap();
+    let good = fs::read_to_string(desk.path("hub/index.json")).unwrap();
+    let get = "hub get sine --index hub -o out.ferro";
+    let with = |change: &dyn Fn(&mut Value)| {
+        fs::write(desk.path("hub/index.json"), &good).unwrap();
+        desk.change(change);
+    };
+    let absolute = desk.path("secret").display().to_string();
+    for file in ["../secret", "sine/../../secret", &absolute, "..\\secret", "/etc/passwd", ""] {
+        for field in ["source", "vectors"] {
+            with(&|index| index["entries"][0][field]["file"] = json!(file));
+            desk.bad(get, 1, "leads out of the hub's folder");
+            let error = String::from_utf8(desk.run(get).stderr).unwrap();
+            assert!(!error.contains("SHA-256"), "{error}");
+        }
+    }
+    // A server's index, too.
+    with(&|index| index["entries"][0]["source"]["file"] = json!("../secret"));
+    if cfg!(feature = "fetch") {
+        let address = serve(desk.path("hub"), 1);
+        desk.bad(&format!("hub get sine --index {address} -o out.ferro"), 1, "leads out of the hub's folder");
+    }
+
+    // What would steer a terminal is shown, not obeyed.
+    with(&|index| {
+        index["entries"][0]["summary"] = json!("\u{1b}]0;pwn\u{7}\u{1b}[2J\u{202e}");
+        index["entries"][0]["licence"] = json!("MIT\nlicence of more");
+    });
+    for words in ["hub list --index hub", "hub show sine --index hub"] {
+        let output = desk.run(words);
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success() && text.contains("\\u{1b}]0;pwn\\u{7}\\u{1b}[2J\\u{202e}"), "{text}");
+        assert!(!text.contains(['\u{1b}', '\u{7}', '\u{202e}']) && text.contains("MIT\\nlicence"), "{text}");
+    }
+    for name in ["../../evil", "a\nb", "", "/a", "a/../b", "\u{1b}[2J"] {
+        with(&|index| index["entries"][0]["name"] = json!(name));
+        desk.bad("hub list --index hub", 1, "is no name of a model");
+    }
+
+    // Two models of one name, a size that is none, and labels that would be more lines than classes.
+    with(&|index| {
+        let again = index["entries"][0].clone();
+        index["entries"].as_array_mut().unwrap().push(again);
+    });
+    desk.bad("hub list --index hub", 1, "entry 1: there is a model `sine` already");
+    for field in ["source", "vectors"] {
+        with(&|index| index["entries"][0][field]["bytes"] = json!(1));
+        desk.bad(get, 1, "bytes, its index says 1");
+    }
+    with(&|index| index["entries"][0]["labels"] = json!(["one", "two\nthree"]));
+    desk.bad(get, 1, "label 1, \"two\\nthree\", has a line break");
+
+    // No JSON that an index could be, in plain words.
+    for (text, words) in [
+        ("[]", "index.json is no index of models: found a list, expected an object"),
+        ("[1]", "found a list, expected an object"),
+        ("{\"format\":\"x\"}", "found string \"x\", expected a whole number"),
+        ("{\"format\":1,\"entries\":[[]]}", "is no index of models: found a list"),
+        ("{\"format\":1,\"entries\":{}}", "found an object, expected a list"),
+        ("{", "is no index of models"),
+    ] {
+        fs::write(desk.path("hub/index.json"), text).unwrap();
+        desk.bad("hub list --index hub", 1, words);
+        let error = String::from_utf8(desk.run("hub list --index hub").stderr).unwrap();
+        assert!(!error.contains("struct") && !error.contains("sequence"), "{error}");
+    }
+}
+
+/// `hub index` writes nothing that a static server could not serve, and leaves out no word of an entry in silence.
+#[test]
+fn entries_that_no_hub_can_have_are_refused() {
+    let desk = Desk::new();
+    desk.hub();
+    let path = desk.path("hub/sine/entry.json");
+    let good: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    let refused = |change: &dyn Fn(&mut Value), words: &str| {
+        let mut entry = good.clone();
+        change(&mut entry);
+        fs::write(&path, entry.to_string()).unwrap();
+        desk.bad("hub index hub --no-boards", 1, words);
+        let error = String::from_utf8(desk.run("hub index hub --no-boards").stderr).unwrap();
+        assert_eq!(error.matches("model `sine`").count(), 1, "{error}");
+        error
+    };
+    let model = desk.path("hub/sine/model.tflite").display().to_string();
+    for file in [&model, "../../hub/sine/model.tflite", "../sine/model.tflite"] {
+        refused(&|entry| entry["source"]["file"] = json!(file), "source is the file");
+        refused(&|entry| entry["vectors"]["file"] = json!(file), "vectors is the file");
+    }
+    refused(&|entry| entry["licnce"] = json!("MIT"), "there is no field \"licnce\"");
+    refused(&|entry| entry["source"]["sha"] = json!("0"), "there is no field \"source.sha\"");
+    let address = "https://example.org/sine.tflite";
+    refused(&|entry| entry["source"] = json!({ "file": address }), "with no sha256");
+    refused(&|entry| entry["source"] = json!({ "file": address, "sha256": "x", "bytes": 1 }), "sha256 \"x\"");
+    refused(&|entry| entry["source"] = json!({ "file": address, "sha256": "a".repeat(64) }), "with no bytes");
+    refused(&|entry| entry["labels"] = json!(["a\nb"]), "label 0");
+    refused(&|entry| *entry = json!([]), "entry.json is no entry: found a list");
+
+    // A file that lies elsewhere, and is at hand under another name.
+    fs::rename(desk.path("hub/sine/model.tflite"), desk.path("mine.tflite")).unwrap();
+    fs::create_dir_all(desk.path("at-hand")).unwrap();
+    fs::rename(desk.path("mine.tflite"), desk.path("at-hand/mine.tflite")).unwrap();
+    let index: Value = serde_json::from_slice(&fs::read(desk.path("hub/index.json")).unwrap()).unwrap();
+    let mut entry = good.clone();
+    entry["source"] = index["entries"][0]["source"].clone();
+    entry["source"]["file"] = json!(address);
+    fs::write(&path, entry.to_string()).unwrap();
+    assert_eq!(desk.json("hub index hub --no-boards --files at-hand --json")["notes"], json!([]));
+    let made: Value = serde_json::from_slice(&fs::read(desk.path("hub/index.json")).unwrap()).unwrap();
+    assert_eq!(made["entries"][0]["figures"], index["entries"][0]["figures"]);
+    // An index that was made before has no hash of it.
+    desk.change(|index| index["entries"][0]["source"]["sha256"] = json!(""));
+    desk.bad("hub get sine --index hub -o o.ferro", 1, "the index has no SHA-256 for https://example.org");
+}
+
+/// Errors call files what the index calls them, not what their copies are called for a moment.
+#[test]
+fn errors_name_files_of_the_index() {
+    let desk = Desk::new();
+    let output = desk.run("hub get digits -o out.ferro --cut nope");
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{error}");
+    assert!(error.contains("model `digits`: digits/model.tflite: ") && error.contains("nope"), "{error}");
+    assert!(!error.contains(std::env::temp_dir().to_str().unwrap()), "{error}");
+
+    desk.hub();
+    fs::write(desk.path("hub/sine/vectors.npz"), "no archive").unwrap();
+    let error = String::from_utf8(desk.run("hub index hub --no-boards").stderr).unwrap();
+    assert!(error.contains("model `sine`: sine/vectors.npz: ") && !error.contains(".tmp"), "{error}");
+}
+
 /// Serves a folder's files to so many requests, as any static server does.
 fn serve(folder: PathBuf, requests: usize) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -15,6 +15,7 @@ use ferrolite::convert::{ConvertOptions, convert};
 use ferrolite::model_file::ModelFile;
 use ferrolite::serve::{Options, Server};
 use ferrolite::{run, update};
+use ferrolite_runtime::{OpCode, Target};
 use serde_json::{Value, json};
 
 fn repository() -> &'static Path {
@@ -310,13 +311,73 @@ fn wrong_requests_get_one_sentence() {
         (v2, tensor(json!([18446744073709551615u64, 1]), "INT8", json!([1])), 400, "samples in one request"),
         (v2, tensor(json!([1]), "INT8", json!([1.5])), 400, "element 1.5"),
         (v2, tensor(json!([1]), "INT8", Value::Null), 400, "is missing"),
+        // Truth values are no numbers, unless the type says so.
+        (v1, json!({ "instances": [true] }), 400, "the element true, and its elements are numbers; send 1"),
+        (v1, json!({ "instances": [[false]], "signature_name": "quantized" }), 400, "the element false"),
+        (v1, json!({ "inputs": true }), 400, "the element true"),
+        (v2, tensor(json!([1, 1]), "INT8", json!([true])), 400, "the element true"),
+        (v2, tensor(json!([1, 1]), "FP32", json!([true])), 400, "the element true"),
+        // A word that is spelt otherwise would change the answer in silence.
+        (
+            v1,
+            json!({ "instances": [0.5], "signature_nam": "quantized" }),
+            400,
+            "unknown field `signature_nam`",
+        ),
+        (v2, json!({ "inputs": [], "foo": 1 }), 400, "unknown field `foo`"),
+        (
+            v2,
+            json!({ "inputs": [{ "name": name, "shape": [1], "datatype": "INT8", "data": [1], "dat": 1 }] }),
+            400,
+            "unknown field `dat`",
+        ),
+        // Lists are no objects.
+        (v1, json!([]), 400, "found a list, expected an object"),
+        (v1, json!([null, [0.5], null]), 400, "found a list, expected an object"),
+        (v1, json!("x"), 400, "found string \"x\", expected an object"),
+        (v1, json!({ "instances": { "x": 1 } }), 400, "found an object, expected a list of instances"),
+        (v2, json!([]), 400, "found a list, expected an object"),
+        (v2, json!({ "inputs": [[name, [1], "INT8", {}, [1]]] }), 400, "found a list, expected an object"),
+        (v2, json!({ "inputs": 1 }), 400, "expected a list"),
+        // Numbers that no float32 has.
+        (v1, json!({ "instances": [1e39] }), 400, "the element 1e39, which is no finite float32"),
+        (v1, json!({ "inputs": [[-1e39]] }), 400, "the element -1e39, which is no finite float32"),
+        (
+            v2,
+            tensor(json!([1]), "FP64", json!([1e300])),
+            400,
+            "the element 1e300, which is no finite float32",
+        ),
+        (v1, json!({ "instances": [1e39], "signature_name": "quantized" }), 400, "element 1e39"),
+        (
+            v1,
+            json!({ "instances": [{ "b64": base64(&f32::NAN.to_le_bytes()) }] }),
+            400,
+            "the element NaN, which is no finite float32",
+        ),
+        (v2, json!({ "inputs": [], "parameters": { "sequence_start": true } }), 400, "no sequence_id"),
     ];
     for (path, body, status, words) in cases {
         let answer = client.post(path, &body);
         let error = answer.error();
         assert_eq!(answer.status, status, "{path} {body}: {error}");
         assert!(error.contains(words) && !error.contains('\n'), "{path} {body}: {error}");
+        for leak in ["struct ", "Real(", "invalid type", "sequence,", "sequence at"] {
+            assert!(!error.contains(leak), "{path} {body}: {error}");
+        }
     }
+    for value in [f32::INFINITY, f32::NAN] {
+        let head = json!({ "inputs": [{ "name": name, "shape": [1], "datatype": "FP32", "parameters": { "binary_data_size": 4 } }] }).to_string();
+        let length = format!("inference-header-content-length: {}\r\n", head.len());
+        let answer =
+            client.ask("POST", v2, &length, &[head.as_bytes(), &value.to_le_bytes()].concat()).unwrap();
+        let words = format!("the element {value:?}, which is no finite float32");
+        assert!(answer.status == 400 && answer.error().contains(&words), "{}", answer.error());
+    }
+    // Where there is nothing, some clients write null.
+    let input = json!({ "name": name, "shape": [1], "datatype": "INT8", "data": [1], "parameters": null });
+    let nulls = json!({ "id": null, "parameters": null, "inputs": [input], "outputs": null });
+    assert_eq!(client.post(v2, &nulls).status, 200);
     // Lengths that do not fit what was sent.
     let head = json!({ "inputs": [{ "name": name, "shape": [1], "datatype": "INT8", "parameters": { "binary_data_size": 2 } }] });
     for length in ["9999".to_string(), "x".to_string(), head.to_string().len().to_string()] {
@@ -464,6 +525,104 @@ fn sequences_keep_their_state_apart() {
     assert_eq!(ask(&sample, json!({ "sequence_id": 3, "sequence_start": true })).status, 200);
     assert_eq!(ask(&sample, json!({ "sequence_id": 1 })).status, 400);
     assert_eq!(ask(&sample, json!({ "sequence_id": [1] })).status, 400);
+    // A client that has lost its sequence's name gets no answers of the first state.
+    for (parameters, words) in [
+        (json!({ "sequence_start": true }), "sequence_start is true with no sequence_id"),
+        (json!({ "sequence_end": true, "sequence_id": null }), "sequence_end is true with no sequence_id"),
+        (json!({ "sequence_start": true, "sequence_id": "" }), "with the sequence_id \"\""),
+        (json!({ "sequence_start": true, "sequence_id": 0 }), "with the sequence_id 0"),
+        (json!({ "sequence_id": "" }), "sequence_id is \"\", which names no sequence"),
+        (json!({ "sequence_id": 0 }), "sequence_id is 0, which names no sequence"),
+    ] {
+        let answer = ask(&sample, parameters);
+        assert!(answer.status == 400 && answer.error().contains(words), "{}", answer.error());
+    }
+    assert_eq!(ask(&sample, json!({ "sequence_start": false, "sequence_end": false })).status, 200);
+    server.stop().unwrap();
+}
+
+/// Two files of one name and version: the log says which one answers, now and when that changes.
+#[test]
+fn the_log_says_which_of_two_files_answers() {
+    let desk = Desk::new();
+    let (sine, digits) = (sine(), converted("models/digits_mlp/digits_mlp_int8_tf.tflite"));
+    desk.put("digits/1/model.ferro", &digits);
+    let server = desk.start(Options::default());
+    let mut client = Client::new(server.address());
+    let elements =
+        |client: &mut Client| client.get("/v2/models/digits").json()["inputs"][0]["shape"][1].clone();
+    assert_eq!(elements(&mut client), 64);
+
+    let other = desk.path("digits.ferro").display().to_string();
+    let first = desk.path("digits/1/model.ferro").display().to_string();
+    let said = |text: &str| desk.log.lock().unwrap().iter().filter(|line| line.contains(text)).count();
+    let loaded = format!("digits version 1: loaded from {other}");
+    desk.put("digits.ferro", &sine);
+    desk.wait_for(&format!("{other}: left out: digits version 1 is {first} already"));
+    assert_eq!((said(&loaded), elements(&mut client)), (0, json!(64)));
+    // The one that answers is changed, and the other one is not spoken of again.
+    desk.put("digits/1/model.ferro", &[]);
+    desk.wait_for("the one before is served on");
+    assert_eq!((said(&loaded), said("left out"), elements(&mut client)), (0, 1, json!(64)));
+
+    fs::remove_file(desk.path("digits/1/model.ferro")).unwrap();
+    desk.wait_for(&loaded);
+    assert_eq!((said("its file is gone"), elements(&mut client)), (1, json!(1)));
+    // It comes back, and goes before.
+    desk.put("digits/1/model.ferro", &digits);
+    let began = Instant::now();
+    while said("left out") < 2 {
+        assert!(began.elapsed() < Duration::from_secs(30), "{:?}", desk.log.lock().unwrap());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert_eq!(elements(&mut client), 64);
+    assert_eq!(said(&format!("digits version 1: loaded from {first}")), 2);
+    fs::remove_file(desk.path("digits.ferro")).unwrap();
+
+    // An update beside the model file of its version is for devices, and a second one of the version is left out.
+    let update = update::sign(&ModelFile::from_bytes("sine", &sine), 1, &[3; 32]).unwrap();
+    desk.put("digits/1/a.update", &update.bytes);
+    desk.wait_for(&format!("for devices; the model of {first} answers"));
+    desk.put("digits.update", &update.bytes);
+    let in_folder = desk.path("digits/1/a.update").display().to_string();
+    desk.wait_for(&format!("digits.update: left out: digits version 1 is {in_folder} already"));
+    assert_eq!(client.get("/v1/updates/digits").body, update.bytes);
+    assert_eq!(elements(&mut client), 64);
+    server.stop().unwrap();
+}
+
+/// A file with the number that convolutions in segments had before.
+fn earlier() -> Vec<u8> {
+    let options = ConvertOptions { target: Target::CortexM4, ..ConvertOptions::default() };
+    let source = repository().join("tests/vectors/conv_2d/groups_2.tflite");
+    let made = convert(&source, &options, &()).unwrap();
+    let model = made.file.model().unwrap();
+    let op = model.ops().iter().find(|op| op.code == OpCode::Conv2dSegments as u16).unwrap();
+    let mut bytes = made.file.bytes().to_vec();
+    bytes[std::ptr::from_ref(op) as usize - made.file.bytes().as_ptr() as usize] = 70;
+    let (crc, _) = model.checksum().unwrap();
+    bytes[crc..crc + 4].fill(0);
+    let sum = crc::Crc::<u32>::new(&crc::CRC_32_ISO_HDLC).checksum(&bytes);
+    bytes[crc..crc + 4].copy_from_slice(&sum.to_le_bytes());
+    bytes
+}
+
+/// A file of an earlier Ferrolite is refused once, with the command that helps.
+#[test]
+fn a_file_of_an_earlier_version_names_the_road() {
+    let desk = Desk::new();
+    let old = fs::read(repository().join("tests/models/sine/version_1.ferro")).unwrap();
+    desk.put("old.ferro", &old);
+    let server = desk.start(Options::default());
+    desk.wait_for("is of format version 1; this server reads version 2");
+    let log = desk.log.lock().unwrap();
+    let line = log.iter().find(|line| line.contains("format version 1")).unwrap();
+    assert_eq!(line.matches("`ferrolite convert").count(), 1, "{line}");
+    drop(log);
+
+    // One with the number that convolutions in segments had last.
+    desk.put("segments.ferro", &earlier());
+    desk.wait_for("`ferrolite upgrade OLD.ferro -o NEW.ferro`");
     server.stop().unwrap();
 }
 

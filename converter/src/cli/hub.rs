@@ -45,12 +45,12 @@ fn list(args: &HubListArgs) -> Result<Printed> {
         let figures = entry.figures.as_ref();
         let size = |bytes: Option<u64>| bytes.map_or("-".into(), text::thousands);
         vec![
-            entry.name.clone(),
+            shown(&entry.name),
             size(figures.map(|figures| figures.model_bytes)),
             size(figures.map(|figures| figures.arena_bytes)),
             figures.and_then(|f| f.accuracy.as_ref()).map_or("-".into(), |a| text::percent(Some(a.share))),
-            entry.licence.clone(),
-            entry.summary.clone(),
+            shown(&entry.licence),
+            shown(&entry.summary),
         ]
     });
     Ok(Printed::Text(text::table(&columns, rows)))
@@ -65,12 +65,22 @@ fn show(args: &HubShowArgs) -> Result<Printed> {
     Ok(Printed::Text(describe(entry)))
 }
 
+/// A text of an index on one line, as a terminal may have it: what would steer it, or turn the direction of writing, is
+/// escaped.
+fn shown(text: &str) -> String {
+    let steers = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}')
+    };
+    text.chars().map(|c| if steers(c) { c.escape_default().to_string() } else { c.to_string() }).collect()
+}
+
 /// All that is known of a model.
 fn describe(entry: &Entry) -> String {
-    let mut out = format!("{}: {}\n", entry.name, entry.summary);
+    let mut out = format!("{}: {}\n", shown(&entry.name), shown(&entry.summary));
     let mut line = |what: &str, text: String| {
         if !text.is_empty() {
-            out += &format!("  {what:<14}{text}\n");
+            out += &format!("  {what:<14}{}\n", shown(&text));
         }
     };
     line("licence", entry.licence.clone());
@@ -127,7 +137,7 @@ fn describe(entry: &Entry) -> String {
                 whole(f.flash_bytes),
                 whole(f.ram_bytes),
             ];
-            std::iter::once(board.clone()).chain(cells).collect()
+            std::iter::once(shown(board)).chain(cells).collect()
         })
         .collect();
     if !rows.is_empty() {
@@ -182,10 +192,10 @@ fn get(args: &HubGetArgs) -> Result<Printed> {
     Ok(Printed::Text(format!(
         "{}: `{}` from {format}, {} bytes, {} of arena; SHA-256 as it should be{checked}\n  licence  {}\n{}",
         output.display(),
-        entry.name,
+        shown(&entry.name),
         text::count(file.bytes().len()),
         text::count(arena),
-        entry.licence,
+        shown(&entry.licence),
         remarks(&notes, &[]),
     )))
 }

@@ -4,6 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::object;
+use super::place::{is_address, is_hash, stays};
+use crate::error::{Error, Result};
+
 /// A model of a hub.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Entry {
@@ -17,6 +21,7 @@ pub struct Entry {
     /// Who made it, of which data.
     pub provenance: String,
     /// The trained model.
+    #[serde(deserialize_with = "object::one")]
     pub source: Source,
     /// Names of the classes, in order.
     #[serde(default)]
@@ -25,17 +30,39 @@ pub struct Entry {
     #[serde(default)]
     pub preprocessing: String,
     /// A `.npz` of inputs `in0`, … and of what a device answers, `out0`, …: stored integers with a leading sample axis.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "object::maybe")]
     pub vectors: Option<Source>,
     /// How its accuracy is measured.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "object::maybe")]
     pub measure: Option<Measure>,
     /// What others have published of its accuracy, in words, where it is not measured here.
     #[serde(default)]
     pub published: Option<String>,
     /// What was computed; absent before `ferrolite hub index`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "object::maybe")]
     pub figures: Option<Figures>,
+}
+
+impl Entry {
+    /// Refuses a name or labels that cannot be what they are for.
+    pub(super) fn check(&self) -> Result<()> {
+        let steps = || self.name.split(['/', '\\']);
+        if steps().any(|step| matches!(step, "" | "." | "..")) || self.name.chars().any(char::is_control) {
+            return Err(Error::input(format!("the name {:?} is no name of a model", self.name)).help(
+                "a name has words with slashes between them, no `..`, and no control characters: tell who keeps the index",
+            ));
+        }
+        for (place, label) in self.labels.iter().enumerate() {
+            if label.chars().any(char::is_control) {
+                return Err(Error::input(format!(
+                    "model `{}`: label {place}, {label:?}, has a line break or another control character",
+                    self.name
+                ))
+                .help("a label is one line: mend `labels` in the model's entry.json, then `ferrolite hub index DIR`"));
+            }
+        }
+        Ok(())
+    }
 }
 
 /// A file of an entry.
@@ -49,6 +76,31 @@ pub struct Source {
     /// Its size.
     #[serde(default)]
     pub bytes: u64,
+}
+
+impl Source {
+    /// Refuses a file that lies outside of the hub's folder, and one elsewhere without its SHA-256 or size. `field` is the
+    /// source's name in the entry.
+    pub(super) fn check(&self, field: &str) -> Result<()> {
+        let Source { file, sha256, bytes } = self;
+        if !is_address(file) {
+            return match stays(file) {
+                true => Ok(()),
+                false => Err(Error::input(format!(
+                    "{field} is the file {file:?}, which leads out of the hub's folder; a path goes down from where it is written"
+                ))
+                .help("copy the file beside entry.json and give its name, or give an address (https://…) with sha256 and bytes")),
+            };
+        }
+        let missing = match (is_hash(sha256), *bytes) {
+            (true, 1..) => return Ok(()),
+            (false, _) if sha256.is_empty() => "no sha256".to_string(),
+            (false, _) => format!("the sha256 {sha256:?}, which is not 64 hexadecimal digits"),
+            (true, 0) => "no bytes".to_string(),
+        };
+        Err(Error::input(format!("{field} is the address {file} with {missing}"))
+            .help("what lies elsewhere needs both beside `file`: `sha256sum FILE` and `wc -c FILE` say them"))
+    }
 }
 
 /// The data that accuracy is measured on, when the index is made.

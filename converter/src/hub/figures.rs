@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+use serde_json::Value;
+
 use super::entry::{Accuracy, BoardFigures, Entry, Figures, Port, Source};
+use super::object::{Object, plainly};
 use super::place::{Place, hash_of, is_address};
 use super::take::Wanted;
 use super::{FORMAT, Hub, Index};
@@ -51,8 +54,10 @@ pub fn index(
     let held = files.map(held).unwrap_or_default();
     let find = |name: &str| before.and_then(|index| index.entries.iter().find(|entry| entry.name == name));
     let entries = names.iter().map(|name| {
-        entry(folder, name, &held, find(name), boards, progress)
-            .map_err(|error| error.context(format!("model `{name}`")))
+        entry(folder, name, &held, find(name), boards, progress).map_err(|error| {
+            let model = format!("model `{name}`");
+            if error.message.starts_with(&model) { error } else { error.context(model) }
+        })
     });
     Ok(Index { format: FORMAT, entries: entries.collect::<Result<_>>()? })
 }
@@ -74,12 +79,17 @@ fn entry(
     let home = folder.join(name);
     let path = home.join("entry.json");
     let text = files::read(&path).map_err(|e| unreadable(&path, e))?;
-    let mut entry: Entry = serde_json::from_slice(&text).map_err(|e| {
-        Error::input(format!("{}: is no entry: {e}", path.display()))
+    let wrong = |e: serde_json::Error| {
+        Error::input(format!("{} is no entry: {}", path.display(), plainly(&e)))
             .help("it needs summary, licence, provenance and source; the book's page on the hub shows one")
-    })?;
+    };
+    let fields: Object<BTreeMap<String, Value>> = serde_json::from_slice(&text).map_err(wrong)?;
+    known(&path, &fields.0)?;
+    let Object(mut entry): Object<Entry> = serde_json::from_slice(&text).map_err(wrong)?;
     entry.name = name.to_string();
-    let complete = |source: &mut Source| -> Result<()> {
+    entry.check()?;
+    let complete = |source: &mut Source, field: &str| -> Result<()> {
+        source.check(field).map_err(|error| error.context(path.display()))?;
         if is_address(&source.file) {
             return Ok(());
         }
@@ -89,16 +99,17 @@ fn entry(
         source.file = format!("{name}/{}", source.file);
         Ok(())
     };
-    complete(&mut entry.source)?;
+    complete(&mut entry.source, "source")?;
     if let Some(vectors) = &mut entry.vectors {
-        complete(vectors)?;
+        complete(vectors, "vectors")?;
     }
     // A source of others is at hand under another name, or what was computed of it stands.
-    let mut local = entry.clone();
+    let mut place = Place::Folder(folder.to_path_buf());
     if is_address(&entry.source.file) {
-        match held.get(&entry.source.sha256) {
+        match held.get(&entry.source.sha256.to_ascii_lowercase()) {
             Some(path) => {
-                local.source.file = path.canonicalize().unwrap_or(path.clone()).display().to_string()
+                let (address, file) = (entry.source.file.clone(), path.clone());
+                place = Place::With { folder: folder.to_path_buf(), address, file };
             }
             None => {
                 entry.figures = before
@@ -108,8 +119,8 @@ fn entry(
             }
         }
     }
-    let hub = Hub { place: Place::Folder(folder.to_path_buf()), entries: Vec::new() };
-    let taken = hub.take(&local, &Wanted::default(), progress)?;
+    let hub = Hub { place, entries: Vec::new() };
+    let taken = hub.take(&entry, &Wanted::default(), progress)?;
     let model = taken.file.model()?;
     let ports = |list: Vec<PortFacts>| list.into_iter().map(Port::from).collect();
     entry.figures = Some(Figures {
@@ -128,10 +139,52 @@ fn entry(
                 .and_then(|before| before.figures.as_ref())
                 .map(|f| f.boards.clone())
                 .unwrap_or_default(),
-            boards => costs(&hub, &local, boards, progress)?,
+            boards => costs(&hub, &entry, boards, progress)?,
         },
     });
     Ok(entry)
+}
+
+/// Refuses fields that no entry has: a word that is spelt otherwise would be left out in silence.
+fn known(path: &Path, fields: &BTreeMap<String, Value>) -> Result<()> {
+    const ENTRY: &[&str] = &[
+        "name",
+        "summary",
+        "licence",
+        "provenance",
+        "source",
+        "labels",
+        "preprocessing",
+        "vectors",
+        "measure",
+        "published",
+        "figures",
+    ];
+    const SOURCE: &[&str] = &["file", "sha256", "bytes"];
+    const MEASURE: &[&str] = &["data_set", "data", "labels"];
+    let refuse = |field: String, known: &[&str]| {
+        Error::input(format!(
+            "{}: there is no field {field:?}; fields here are {}",
+            path.display(),
+            known.join(", ")
+        ))
+        .help("correct the word, or take it out; the book's page on the hub has a table of the fields")
+    };
+    for (field, value) in fields {
+        if !ENTRY.contains(&field.as_str()) {
+            return Err(refuse(field.clone(), ENTRY));
+        }
+        let known = match field.as_str() {
+            "source" | "vectors" => SOURCE,
+            "measure" => MEASURE,
+            _ => continue,
+        };
+        let within = value.as_object().into_iter().flat_map(|object| object.keys());
+        if let Some(other) = within.into_iter().find(|other| !known.contains(&other.as_str())) {
+            return Err(refuse(format!("{field}.{other}"), known));
+        }
+    }
+    Ok(())
 }
 
 fn unreadable(path: &Path, error: std::io::Error) -> Error {

@@ -25,9 +25,12 @@
 mod caches;
 mod entry;
 mod figures;
+pub(crate) mod object;
 mod place;
 mod shipped;
 mod take;
+
+use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
@@ -35,6 +38,7 @@ pub use entry::{Accuracy, BoardFigures, Entry, Figures, Measure, Port, Source};
 pub use figures::index;
 pub use take::{Taken, Wanted};
 
+use self::object::{Object, plainly};
 use self::place::Place;
 use crate::error::{Error, Result};
 
@@ -47,6 +51,7 @@ pub struct Index {
     /// The version of the format, 1.
     pub format: u32,
     /// The entries, in the order of their names.
+    #[serde(deserialize_with = "object::list")]
     pub entries: Vec<Entry>,
 }
 
@@ -54,14 +59,15 @@ impl Index {
     /// Reads an index; `name` is its name in errors.
     fn parse(name: &str, text: &[u8]) -> Result<Index> {
         let wrong = |why: String| {
-            Error::input(format!("{name}: is no index of models: {why}"))
+            Error::input(format!("{name} is no index of models: {why}"))
                 .help("`ferrolite hub index DIR` writes one; see the book's page on the hub")
         };
         #[derive(Deserialize)]
         struct Head {
             format: u32,
         }
-        let head: Head = serde_json::from_slice(text).map_err(|e| wrong(e.to_string()))?;
+        let parsed = serde_json::from_slice(text);
+        let Object(head): Object<Head> = parsed.map_err(|e| wrong(plainly(&e)))?;
         if head.format != FORMAT {
             return Err(Error::input(format!(
                 "{name}: is an index of format {}, this ferrolite reads format {FORMAT}",
@@ -69,7 +75,16 @@ impl Index {
             ))
             .help("update ferrolite, or the index with `ferrolite hub index DIR`"));
         }
-        serde_json::from_slice(text).map_err(|e| wrong(e.to_string()))
+        let Object(index): Object<Index> = serde_json::from_slice(text).map_err(|e| wrong(plainly(&e)))?;
+        let mut names = BTreeSet::new();
+        for (place, entry) in index.entries.iter().enumerate() {
+            entry.check().map_err(|error| error.context(format!("{name}: entry {place}")))?;
+            if !names.insert(&entry.name) {
+                return Err(Error::input(format!("{name}: entry {place}: there is a model `{}` already", entry.name))
+                    .help("give each model a name of its own: make the index anew with `ferrolite hub index DIR`, or tell who keeps it"));
+            }
+        }
+        Ok(index)
     }
 }
 

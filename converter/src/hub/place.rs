@@ -30,6 +30,15 @@ pub enum Place {
     Shipped,
     /// A folder.
     Folder(PathBuf),
+    /// A folder, with a file at hand that its index has elsewhere.
+    With {
+        /// The folder.
+        folder: PathBuf,
+        /// The file's address in the index.
+        address: String,
+        /// Where it is at hand.
+        file: PathBuf,
+    },
     /// An address, up to its last slash.
     Server(String),
 }
@@ -38,7 +47,7 @@ impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Place::Shipped => f.write_str("the hub of this program"),
-            Place::Folder(folder) => write!(f, "{}", folder.display()),
+            Place::Folder(folder) | Place::With { folder, .. } => write!(f, "{}", folder.display()),
             Place::Server(address) => f.write_str(address),
         }
     }
@@ -79,32 +88,70 @@ impl Place {
     /// The bytes of an entry's file, with the SHA-256 that the index says.
     pub fn read(&self, entry: &str, source: &Source) -> Result<Vec<u8>> {
         let Source { file, sha256, bytes } = source;
+        if !is_address(file) && !stays(file) {
+            return Err(Error::input(format!(
+                "model `{entry}`: the index names the file {file:?}, which leads out of the hub's folder; paths of an index go down from it"
+            ))
+            .help("do not take this model: tell who keeps the index; in a hub of your own, copy the file into the entry's folder and make the index anew with `ferrolite hub index DIR`"));
+        }
+        if !is_hash(sha256) {
+            let found = if sha256.is_empty() {
+                "no SHA-256".into()
+            } else {
+                format!("the SHA-256 {sha256:?}, which is not 64 hexadecimal digits")
+            };
+            return Err(Error::input(format!("model `{entry}`: the index has {found} for {file}")).help(
+                "tell who keeps the index: `ferrolite hub index DIR` writes it; for an address, entry.json has sha256 and bytes",
+            ));
+        }
         let most = if *bytes == 0 { MOST } else { (*bytes).min(MOST) };
         let found = match self {
+            Place::With { address, file: at_hand, .. } if address == file => read(at_hand),
             _ if is_address(file) => cached(sha256, || fetch(file, most)),
             Place::Server(base) => cached(sha256, || fetch(&format!("{base}/{file}"), most)),
             Place::Shipped => shipped::file(file).map(<[u8]>::to_vec).ok_or_else(|| {
                 Error::internal(format!("{file} is in the index of this program, and not in the program"))
             }),
-            Place::Folder(folder) => {
-                let path = folder.join(file);
-                files::read(&path).map_err(|e| {
-                    Error::input(format!("{}: cannot be read: {e}", path.display()))
-                        .help("the index names this file: copy it there, or make the index anew with `ferrolite hub index DIR`")
-                        .caused_by(e)
-                })
-            }
+            Place::Folder(folder) | Place::With { folder, .. } => read(&folder.join(file)),
         };
         let found = found.map_err(|error| error.context(format!("model `{entry}`")))?;
         let hash = hash_of(&found);
-        if hash != *sha256 {
+        if !hash.eq_ignore_ascii_case(sha256) {
             return Err(Error::input(format!(
                 "model `{entry}`: {file} has the SHA-256 {hash}, its index says {sha256}: it is another file, or damaged"
             ))
             .help("fetch it again; where it was meant to change, make the index anew with `ferrolite hub index DIR`"));
         }
+        if *bytes != 0 && *bytes != found.len() as u64 {
+            return Err(Error::input(format!(
+                "model `{entry}`: {file} has {} bytes, its index says {bytes}",
+                found.len()
+            ))
+            .help("its SHA-256 is right, so the index is wrong: make it anew with `ferrolite hub index DIR`, or tell who keeps it"));
+        }
         Ok(found)
     }
+}
+
+/// A file on this machine.
+fn read(path: &Path) -> Result<Vec<u8>> {
+    files::read(path).map_err(|e| {
+        Error::input(format!("{}: cannot be read: {e}", path.display()))
+            .help("the index names this file: copy it there, or make the index anew with `ferrolite hub index DIR`")
+            .caused_by(e)
+    })
+}
+
+/// Whether a path only goes down, on every system: not absolute, no `..`, no drive, no control characters.
+pub fn stays(file: &str) -> bool {
+    let mut steps = file.split(['/', '\\']);
+    steps.all(|step| !matches!(step, "" | ".."))
+        && !file.chars().any(|c| c == ':' && cfg!(windows) || c.is_control())
+}
+
+/// Whether this can be a SHA-256.
+pub fn is_hash(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// SHA-256 in hexadecimal.
@@ -119,9 +166,8 @@ pub fn is_address(file: &str) -> bool {
 
 /// What the cache has of this SHA-256, or else what is fetched, which it then has.
 fn cached(sha256: &str, fetch: impl FnOnce() -> Result<Vec<u8>>) -> Result<Vec<u8>> {
-    // A name that is no hash is no name of a file.
-    let named = sha256.len() == 64 && sha256.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let path = cache().filter(|_| named).map(|folder| folder.join(sha256));
+    let sha256 = sha256.to_ascii_lowercase();
+    let path = cache().map(|folder| folder.join(&sha256));
     if let Some(bytes) = path.as_ref().and_then(|path| fs::read(path).ok())
         && hash_of(&bytes) == sha256
     {

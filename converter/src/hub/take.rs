@@ -51,7 +51,13 @@ impl Hub {
     /// When a file cannot be had or has another hash, the model cannot be converted, or a vector's answer is another.
     pub fn take(&self, entry: &Entry, wanted: &Wanted, progress: &dyn Progress) -> Result<Taken> {
         let name = &entry.name;
-        let about = |error: Error| error.context(format!("model `{name}`"));
+        // Files are taken from copies, and called what the index calls them.
+        let called = |text: &str, copy: &Path, file: &str| text.replace(&copy.display().to_string(), file);
+        let about = |mut error: Error, copy: &Path, file: &str| {
+            error.message = called(&error.message, copy, file);
+            error.help = called(&error.help, copy, file);
+            error.context(format!("model `{name}`"))
+        };
         let source = self.place.read(name, &entry.source)?;
         // Importers read files, and say their names.
         let folder = tempfile::tempdir().map_err(|e| {
@@ -71,10 +77,11 @@ impl Hub {
         let mut notes = Vec::new();
         let (file, format) = if ModelFile::claims(&path) {
             if wanted.calibrate.is_some() || !wanted.cut.is_empty() {
-                return Err(about(
-                    Error::input("is a finished file, which is not calibrated and not cut")
-                        .help("leave out --calibrate and --cut, or take the model that it was made from"),
-                ));
+                return Err(Error::input(format!(
+                    "model `{name}`: {} is a finished file, which is not calibrated and not cut",
+                    entry.source.file
+                ))
+                .help("leave out --calibrate and --cut, or take the model that it was made from"));
             }
             (ModelFile::from_bytes(name.clone(), &source), "Ferrolite")
         } else {
@@ -84,8 +91,9 @@ impl Hub {
                 ..ConvertOptions::default()
             };
             options.import.cut.clone_from(&wanted.cut);
-            let converted = convert(&path, &options, progress).map_err(about)?;
-            notes.extend(converted.notes.iter().cloned());
+            let converted = convert(&path, &options, progress)
+                .map_err(|error| about(error, &path, &entry.source.file))?;
+            notes.extend(converted.notes.iter().map(|note| called(note, &path, &entry.source.file)));
             (converted.file, converted.format)
         };
         let vectors = match &entry.vectors {
@@ -96,7 +104,13 @@ impl Hub {
             Some(vectors) => {
                 let bytes = self.place.read(name, vectors)?;
                 let path = write("vectors.npz", &bytes)?;
-                Some(check(&file, &path).map_err(|error| about(error.context(&vectors.file)))?)
+                let checked = check(&file, &path).map_err(|error| {
+                    // An error that names the file has its name already.
+                    let named = error.message.contains(&path.display().to_string());
+                    let error = if named { error } else { error.context(&vectors.file) };
+                    about(error, &path, &vectors.file)
+                });
+                Some(checked?)
             }
             None => {
                 notes.push("it has no vectors: that its answers are right was not checked".into());

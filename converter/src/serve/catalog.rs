@@ -18,8 +18,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use ferrolite_runtime::Target;
-use ferrolite_schema::Manifest;
+use ferrolite_runtime::{Model, Target};
+use ferrolite_schema::{self as schema, FORMAT_VERSION, Manifest};
 
 use super::engine::Engine;
 use super::failure::Failure;
@@ -33,6 +33,7 @@ use crate::files;
 use crate::model_file::{self, ModelFile};
 use crate::run;
 use crate::update;
+use crate::upgrade::upgrade;
 
 /// A version of a model that is being served.
 pub struct Served {
@@ -105,6 +106,22 @@ struct Known {
     loaded: Option<Loaded>,
     /// It was not there at the last look.
     gone: bool,
+    /// What it is for, among the files that are loaded.
+    role: Role,
+}
+
+/// What a loaded file is for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+enum Role {
+    /// Nothing is known of it yet.
+    #[default]
+    New,
+    /// Its model answers.
+    Answers,
+    /// Devices fetch it; the model of another file answers.
+    Update(PathBuf),
+    /// It is left out: another file has its name and version.
+    LeftOut(PathBuf),
 }
 
 /// Where a file belongs.
@@ -245,6 +262,9 @@ impl Catalog {
             }
             if let Some(loaded) = &known.loaded {
                 changed = true;
+                if matches!(known.role, Role::LeftOut(_)) {
+                    return false;
+                }
                 self.metrics.load(&known.place.name, "unloaded");
                 (self.log)(&format!(
                     "{} version {}: its file is gone; unloaded",
@@ -265,59 +285,58 @@ impl Catalog {
                         continue;
                     }
                     changed = true;
-                    self.metrics.load(&place.name, "loaded");
-                    (self.log)(&format!(
-                        "{} version {}: loaded from {}",
-                        place.name,
-                        loaded.version,
-                        path.display()
-                    ));
-                    Some(loaded)
+                    Some((loaded, Role::New))
                 }
                 Err(error) => {
-                    let before = files.get(&path).and_then(|known| known.loaded.clone());
+                    let before = files.get(&path);
+                    let before = before.and_then(|known| Some((known.loaded.clone()?, known.role.clone())));
                     let on = if before.is_some() { "; the one before is served on" } else { "" };
                     self.metrics.load(&place.name, "refused");
                     (self.log)(&format!("{}: refused{on}: {}; {}", place.name, error.message, error.help));
                     before
                 }
             };
-            files.insert(path, Known { place, stamp, loaded, gone: false });
+            let (loaded, role) = loaded.unzip();
+            let role = role.unwrap_or_default();
+            files.insert(path, Known { place, stamp, loaded, gone: false, role });
         }
         if changed {
-            let models = Arc::new(self.arrange(&files));
-            *self.models.write().unwrap_or_else(PoisonError::into_inner) = models;
+            let (models, roles) = arrange(&files);
+            *self.models.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(models);
+            for (path, role) in roles {
+                if let Some(known) = files.get_mut(&path).filter(|known| known.role != role) {
+                    self.say_role(&path, known, &role);
+                    known.role = role;
+                }
+            }
         }
     }
 
-    /// What all loaded files are together. A file in the folder of its version goes before one without, and a model file
-    /// before the one in an update.
-    fn arrange(&self, files: &HashMap<PathBuf, Known>) -> Models {
-        let mut models = Models::new();
-        let mut loaded: Vec<(&PathBuf, &Known, &Loaded)> =
-            files.iter().filter_map(|(path, known)| Some((path, known, known.loaded.as_ref()?))).collect();
-        loaded.sort_by_key(|(path, known, loaded)| {
-            (known.place.version.is_none(), loaded.update.is_some(), *path)
-        });
-        for (path, known, loaded) in loaded {
-            let versions = models.entry(known.place.name.clone()).or_default();
-            if let Some(update) = &loaded.update {
-                versions.updates.entry(update.manifest.version).or_insert_with(|| Arc::clone(update));
-            }
-            match versions.served.entry(loaded.version) {
-                std::collections::btree_map::Entry::Vacant(entry) => {
-                    entry.insert(Arc::clone(&loaded.served));
-                }
-                std::collections::btree_map::Entry::Occupied(_) if loaded.update.is_none() => {
-                    self.say_once(format!(
-                        "{}: there is such a version already, in a folder of its own; left out",
-                        path.display()
-                    ));
-                }
-                std::collections::btree_map::Entry::Occupied(_) => {}
-            }
-        }
-        models
+    /// Says what a file is for from now on.
+    fn say_role(&self, path: &Path, known: &Known, role: &Role) {
+        let Some(loaded) = &known.loaded else { return };
+        let (name, version, path) = (&known.place.name, loaded.version, path.display());
+        let (counted, text) = match role {
+            Role::New => return,
+            Role::Answers => ("loaded", format!("{name} version {version}: loaded from {path}")),
+            Role::Update(other) => (
+                "loaded",
+                format!(
+                    "{name} version {version}: loaded from {path} for devices; the model of {} answers",
+                    other.display()
+                ),
+            ),
+            Role::LeftOut(other) => (
+                "refused",
+                format!(
+                    "{path}: left out: {name} version {version} is {} already; rename one of them, or put it into the folder of another version ({name}/{}/)",
+                    other.display(),
+                    version.saturating_add(1)
+                ),
+            ),
+        };
+        self.metrics.load(name, counted);
+        (self.log)(&text);
     }
 
     /// Reads and verifies a file, and runs it once.
@@ -346,9 +365,43 @@ impl Catalog {
             .help("move it to the folder of its version, or sign it again with that --version"));
         }
         let version = place.version.or(signed).unwrap_or(1);
-        let served = Arc::new(serve(&place.name, version, &file, self.loading.threads)?);
+        let served = serve(&place.name, version, &file, self.loading.threads);
+        let served = Arc::new(served.map_err(|error| aged(&file, error))?);
         Ok(Loaded { version, served, update })
     }
+}
+
+/// What all loaded files are together, and what each of them is for. A file in the folder of its version goes before one
+/// without, and a model file before the one in an update.
+fn arrange(files: &HashMap<PathBuf, Known>) -> (Models, Vec<(PathBuf, Role)>) {
+    let mut models = Models::new();
+    let (mut answers, mut updates) = (HashMap::new(), HashMap::new());
+    let mut roles = Vec::new();
+    let mut loaded: Vec<(&PathBuf, &Known, &Loaded)> =
+        files.iter().filter_map(|(path, known)| Some((path, known, known.loaded.as_ref()?))).collect();
+    loaded
+        .sort_by_key(|(path, known, loaded)| (known.place.version.is_none(), loaded.update.is_some(), *path));
+    for (path, known, loaded) in loaded {
+        let name = &known.place.name;
+        let versions = models.entry(name.clone()).or_default();
+        let first = *answers.entry((name, loaded.version)).or_insert(path);
+        if first == path {
+            versions.served.insert(loaded.version, Arc::clone(&loaded.served));
+        }
+        let fetched = loaded.update.as_ref().map(|update| {
+            let first = *updates.entry((name, update.manifest.version)).or_insert(path);
+            versions.updates.entry(update.manifest.version).or_insert_with(|| Arc::clone(update));
+            first
+        });
+        let role = match fetched {
+            _ if first == path => Role::Answers,
+            None => Role::LeftOut(first.clone()),
+            Some(fetched) if fetched == path => Role::Update(first.clone()),
+            Some(fetched) => Role::LeftOut(fetched.clone()),
+        };
+        roles.push((path.clone(), role));
+    }
+    (models, roles)
 }
 
 const COPY: &str = "copy it again; a file that is renamed into place is never seen half-written";
@@ -360,6 +413,23 @@ pub fn find<'m>(models: &'m Models, name: &str) -> Result<&'m Versions, Failure>
         let there = if names.is_empty() { "none".to_string() } else { names.join(", ") };
         Failure::absent(format!("there is no model `{name}`; models here are {there}"))
     })
+}
+
+/// What to do with a file that was refused for its age.
+fn aged(file: &ModelFile, error: Error) -> Error {
+    let name = file.name();
+    match Model::from_bytes(file.bytes()) {
+        Err(schema::Error::Version { found }) if found < FORMAT_VERSION => Error::input(format!(
+            "{name}: is of format version {found}; this server reads version {FORMAT_VERSION}"
+        ))
+        .help("an older ferrolite wrote it: convert its source again, `ferrolite convert MODEL -o FILE.ferro`"),
+        _ if upgrade(file).is_ok_and(|new| !new.changes.is_empty() && new.for_a_person().next().is_none()) => {
+            error.help(
+                "an older ferrolite wrote it: `ferrolite upgrade OLD.ferro -o NEW.ferro` writes it anew; sign the new file where this is an update",
+            )
+        }
+        _ => error,
+    }
 }
 
 /// A verified file that has run once, ready to answer.

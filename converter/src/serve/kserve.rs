@@ -17,7 +17,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use ferrolite_runtime::DType;
 use half::f16;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value, json};
 
 use super::catalog::Served;
@@ -26,33 +26,42 @@ use super::failure::{self, Failure};
 use super::tensorflow::{limited, stacked_shape, turned};
 use super::values::{Meaning, Number, Tree, checked, encode, samples, write_json};
 use crate::data::{InputSpec, integers};
+use crate::hub::object::{Object, plainly};
 
 /// Bytes of JSON before the binary tensors.
 pub const JSON_LENGTH: HeaderName = HeaderName::from_static("inference-header-content-length");
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Request {
     id: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "parameters")]
     parameters: Map<String, Value>,
-    inputs: Vec<Input>,
-    outputs: Option<Vec<Output>>,
+    inputs: Vec<Object<Input>>,
+    outputs: Option<Vec<Object<Output>>>,
+}
+
+/// Some clients write `null` where there are none.
+fn parameters<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Map<String, Value>, D::Error> {
+    Option::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Input {
     name: String,
     shape: Vec<usize>,
     datatype: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "parameters")]
     parameters: Map<String, Value>,
     data: Option<Tree>,
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Output {
     name: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "parameters")]
     parameters: Map<String, Value>,
 }
 
@@ -84,17 +93,21 @@ pub struct Parsed<'b> {
 }
 
 impl Parsed<'_> {
-    /// The sequence that the request belongs to.
-    pub fn sequence(&self) -> Result<Option<Step>, Failure> {
-        step(&self.request.parameters)
+    /// The sequence that the request belongs to; `state` says whether the model has one.
+    pub fn sequence(&self, state: bool) -> Result<Option<Step>, Failure> {
+        step(&self.request.parameters, state)
     }
 }
 
 /// Parses the body of `infer`, whose JSON has `json_length` bytes where binary tensors follow.
 pub fn parse(body: &[u8], json_length: Option<usize>) -> Result<Parsed<'_>, Failure> {
     let (head, binary) = split(body, json_length)?;
-    let request = serde_json::from_slice(head)
-        .map_err(|e| Failure::bad(format!("the body is no request of KServe's version 2: {e}")))?;
+    let Object(request) = serde_json::from_slice(head).map_err(|e| {
+        let why = plainly(&e);
+        Failure::bad(format!(
+            "the body is no request of KServe's version 2: {why}; send {{\"inputs\": [{{\"name\": …, \"shape\": …, \"datatype\": …, \"data\": …}}]}}"
+        ))
+    })?;
     Ok(Parsed { request, binary })
 }
 
@@ -106,20 +119,35 @@ fn split(body: &[u8], json_length: Option<usize>) -> Result<(&[u8], &[u8]), Fail
     })
 }
 
-fn step(parameters: &Map<String, Value>) -> Result<Option<Step>, Failure> {
-    let id = match parameters.get("sequence_id") {
-        None | Some(Value::Null) => return Ok(None),
-        Some(Value::String(id)) if id.is_empty() => return Ok(None),
-        Some(Value::String(id)) if id.len() > 128 => {
+fn step(parameters: &Map<String, Value>, state: bool) -> Result<Option<Step>, Failure> {
+    let (start, end) = (flag(parameters, "sequence_start")?, flag(parameters, "sequence_end")?);
+    let found = parameters.get("sequence_id").unwrap_or(&Value::Null);
+    let id = match found {
+        Value::Null => None,
+        Value::String(id) if id.len() > 128 => {
             return Err(Failure::bad("sequence_id has more than 128 bytes"));
         }
-        Some(Value::String(id)) => id.clone(),
+        Value::String(id) => Some(id.clone()).filter(|id| !id.is_empty()),
         // Triton's word for none.
-        Some(Value::Number(id)) if id.as_u64() == Some(0) => return Ok(None),
-        Some(Value::Number(id)) => id.to_string(),
-        Some(other) => return Err(Failure::bad(format!("sequence_id is a number or a text, not {other}"))),
+        Value::Number(id) => Some(id.to_string()).filter(|_| id.as_u64() != Some(0)),
+        other => return Err(Failure::bad(format!("sequence_id is a number or a text, not {other}"))),
     };
-    Ok(Some(Step { id, start: flag(parameters, "sequence_start")?, end: flag(parameters, "sequence_end")? }))
+    match id {
+        Some(id) => Ok(Some(Step { id, start, end })),
+        None if start || end => {
+            let word = if start { "sequence_start" } else { "sequence_end" };
+            let there =
+                if found.is_null() { "no sequence_id".into() } else { format!("the sequence_id {found}") };
+            Err(Failure::bad(format!(
+                "{word} is true with {there}, which names no sequence; send a sequence_id: a number other than 0, or a text"
+            )))
+        }
+        // A client that has lost its sequence's name must not get the answers of a model's first state.
+        None if state && !found.is_null() => Err(Failure::bad(format!(
+            "sequence_id is {found}, which names no sequence, and the model has a state; send a number other than 0 or a text, or leave sequence_id out to begin with the model's first state"
+        ))),
+        None => Ok(None),
+    }
 }
 
 fn flag(parameters: &Map<String, Value>, name: &str) -> Result<bool, Failure> {
@@ -135,7 +163,7 @@ pub fn read(served: &Served, parsed: Parsed<'_>) -> Result<Infer, Failure> {
     let Parsed { request, mut binary } = parsed;
     let mut columns: Vec<Option<Vec<Vec<u8>>>> = served.inputs.iter().map(|_| None).collect();
     let (mut stacked, mut real) = (false, false);
-    for input in request.inputs {
+    for Object(input) in request.inputs {
         let names: Vec<&str> = served.inputs.iter().map(|spec| spec.name.as_str()).collect();
         let Some(index) = names.iter().position(|name| *name == input.name) else {
             return Err(Failure::bad(format!(
@@ -175,7 +203,7 @@ pub fn read(served: &Served, parsed: Parsed<'_>) -> Result<Infer, Failure> {
     let outputs = match request.outputs.filter(|list| !list.is_empty()) {
         None => (0..served.outputs.len()).map(|index| (index, meaning, binary_output)).collect(),
         Some(list) => {
-            let asked = list.iter().map(|output| asked(served, output, meaning, binary_output));
+            let asked = list.iter().map(|Object(output)| asked(served, output, meaning, binary_output));
             asked.collect::<Result<_, Failure>>()?
         }
     };
@@ -265,6 +293,14 @@ fn tensor(
             return Ok(bytes.chunks(bytes.len() / count).map(<[u8]>::to_vec).collect());
         }
         (Some(bytes), None) => elements_of(&input.datatype, bytes),
+        // Truth values are numbers only where the type says so.
+        (None, Some(Tree::Numbers { numbers, .. })) if input.datatype == "BOOL" => {
+            let number = |&number: &Number| match number {
+                Number::Flag(flag) => Number::Whole(flag.into()),
+                number => number,
+            };
+            numbers.iter().map(number).collect()
+        }
         (None, Some(Tree::Numbers { numbers, .. })) => numbers.clone(),
         (None, Some(_)) => {
             return Err(Failure::bad(format!("input `{}`: `data` is a list of numbers", spec.name)));

@@ -344,7 +344,7 @@ async fn infer(State(app): Shared, Path(parts): Path<Parts>, request: Request) -
     let deadline = deadline(&request, &app);
     let body = app.body(request).await?;
     let parsed = kserve::parse(&body, json_length)?;
-    let Some(step) = parsed.sequence()? else {
+    let Some(step) = parsed.sequence(!served.initial_state.is_empty())? else {
         let mut infer = kserve::read(&served, parsed)?;
         let answer = app.run(&served, std::mem::take(&mut infer.samples), deadline).await?;
         return Ok(kserve::answer(&served, &infer, &answer));

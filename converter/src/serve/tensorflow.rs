@@ -18,6 +18,7 @@ use super::failure::{self, Failure};
 use super::options::MOST_SAMPLES;
 use super::values::{Meaning, Tree, encode, encode_bytes, samples, write_json};
 use crate::data::InputSpec;
+use crate::hub::object::{Object, plainly};
 
 /// The signature with real numbers, which TensorFlow calls so.
 const REAL: &str = "serving_default";
@@ -26,6 +27,7 @@ const STORED: &str = "quantized";
 
 /// The body of `:predict`.
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Body {
     signature_name: Option<String>,
     instances: Option<Rows>,
@@ -83,9 +85,10 @@ pub struct Predict {
 
 /// Reads the body of `:predict`.
 pub fn read(served: &Served, body: &[u8]) -> Result<Predict, Failure> {
-    let body: Body = serde_json::from_slice(body).map_err(|e| {
+    let Object(body): Object<Body> = serde_json::from_slice(body).map_err(|e| {
+        let why = plainly(&e);
         Failure::bad(format!(
-            "the body is no request: {e}; send {{\"instances\": [...]}} or {{\"inputs\": ...}}"
+            "the body is no request: {why}; send {{\"instances\": [...]}} or {{\"inputs\": ...}}"
         ))
     })?;
     let meaning = match body.signature_name.as_deref() {

@@ -23,6 +23,8 @@ pub enum Number {
     Whole(i64),
     /// With one: of a type of reals.
     Real(f64),
+    /// `true` or `false`.
+    Flag(bool),
 }
 
 /// A part of a request's JSON.
@@ -137,7 +139,7 @@ impl<'de> Visitor<'de> for Part<'_> {
     }
 
     fn visit_bool<E: serde::de::Error>(self, value: bool) -> Result<(), E> {
-        self.number(Number::Whole(value.into()))
+        self.number(Number::Flag(value))
     }
 
     fn visit_i64<E: serde::de::Error>(self, value: i64) -> Result<(), E> {
@@ -240,6 +242,29 @@ pub enum Meaning {
     Stored,
 }
 
+/// A truth value where a number belongs: it could be a mistake for anything.
+fn flag_refused(spec: &InputSpec, flag: Number) -> Failure {
+    let flag = flag == Number::Flag(true);
+    Failure::bad(format!(
+        "input `{}`: the tensor has the element {flag}, and its elements are numbers; send {} where this is meant",
+        spec.name,
+        u8::from(flag)
+    ))
+}
+
+/// A number that is none, or that is larger than float32 has.
+fn not_finite(spec: &InputSpec, number: Number) -> Failure {
+    let shown = match number {
+        Number::Real(real) => format!("{real:?}"),
+        Number::Whole(q) => q.to_string(),
+        Number::Flag(flag) => flag.to_string(),
+    };
+    Failure::bad(format!(
+        "input `{}`: the tensor has the element {shown}, which is no finite float32; send numbers between -3.4e38 and 3.4e38",
+        spec.name
+    ))
+}
+
 /// Numbers as bytes in an input's own type.
 pub fn encode(spec: &InputSpec, numbers: &[Number], meaning: Meaning) -> Result<Vec<u8>, Failure> {
     let refuse =
@@ -247,8 +272,14 @@ pub fn encode(spec: &InputSpec, numbers: &[Number], meaning: Meaning) -> Result<
     let whole = |number: &Number| match *number {
         Number::Whole(q) => Ok(q),
         Number::Real(real) if real.fract() == 0.0 && real.abs() < 9.0e15 => Ok(real as i64),
-        Number::Real(real) => Err(refuse(real.to_string())),
+        Number::Real(real) => Err(refuse(format!("{real:?}"))),
+        Number::Flag(flag) => Ok(flag.into()),
     };
+    if spec.dtype != DType::Bool
+        && let Some(flag) = numbers.iter().find(|number| matches!(number, Number::Flag(_)))
+    {
+        return Err(flag_refused(spec, *flag));
+    }
     let takes_integers =
         spec.range().is_some() && (spec.quantization.is_none() || meaning == Meaning::Stored);
     if takes_integers {
@@ -259,8 +290,9 @@ pub fn encode(spec: &InputSpec, numbers: &[Number], meaning: Meaning) -> Result<
         let real = match *number {
             Number::Whole(q) => q as f32,
             Number::Real(real) => real as f32,
+            Number::Flag(_) => return Err(flag_refused(spec, *number)),
         };
-        if real.is_finite() { Ok(real) } else { Err(refuse(format!("{number:?}"))) }
+        if real.is_finite() { Ok(real) } else { Err(not_finite(spec, *number)) }
     });
     spec.quantize(&real.collect::<Result<Vec<f32>, Failure>>()?).map_err(|wrong| refuse(wrong.to_string()))
 }
@@ -287,16 +319,18 @@ pub fn encode_bytes(spec: &InputSpec, bytes: &[u8], meaning: Meaning) -> Result<
 
 /// Refuses bytes that are no elements of the input's type: a bool that is neither 0 nor 1, a float that is not finite.
 pub fn checked(spec: &InputSpec, bytes: &[u8]) -> Result<(), Failure> {
-    let wrong = match spec.dtype {
-        DType::Bool => bytes.iter().find(|&&byte| byte > 1).map(u8::to_string),
+    match spec.dtype {
+        DType::Bool => match bytes.iter().find(|&&byte| byte > 1) {
+            Some(wrong) => Err(Failure::bad(format!("{}; the tensor has the element {wrong}", spec.wants()))),
+            None => Ok(()),
+        },
         DType::Float32 => {
-            dequantize(DType::Float32, None, bytes).iter().find(|real| !real.is_finite()).map(f32::to_string)
+            match dequantize(DType::Float32, None, bytes).into_iter().find(|real| !real.is_finite()) {
+                Some(wrong) => Err(not_finite(spec, Number::Real(wrong.into()))),
+                None => Ok(()),
+            }
         }
-        _ => None,
-    };
-    match wrong {
-        Some(wrong) => Err(Failure::bad(format!("{}; the tensor has the element {wrong}", spec.wants()))),
-        None => Ok(()),
+        _ => Ok(()),
     }
 }
 
@@ -449,7 +483,10 @@ mod tests {
         assert_eq!(encode(&spec, &numbers, Meaning::Real).unwrap(), [255, 252]);
         assert!(encode(&spec, &numbers, Meaning::Stored).unwrap_err().message.contains("-0.25"));
         assert!(encode(&spec, &[Number::Whole(128)], Meaning::Stored).is_err());
-        assert!(encode(&spec, &[Number::Real(1e39)], Meaning::Real).is_err());
+        let large = encode(&spec, &[Number::Real(1e39)], Meaning::Real).unwrap_err().message;
+        assert!(large.contains("1e39, which is no finite float32") && !large.contains("Real"), "{large}");
+        assert!(encode(&spec, &[Number::Flag(true)], Meaning::Real).is_err());
+        assert!(encode(&spec, &[Number::Flag(true)], Meaning::Stored).is_err());
         assert_eq!(encode_bytes(&spec, &[1, 2], Meaning::Stored).unwrap(), [1, 2]);
         assert!(encode_bytes(&spec, &[1, 2], Meaning::Real).unwrap_err().message.contains("8 of"));
         let mut out = String::new();
