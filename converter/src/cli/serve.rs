@@ -34,20 +34,17 @@ pub fn execute(args: &ServeArgs) -> Result<Printed> {
     let server = Server::start(&args.folder, &options, log)?;
     let scheme = if options.tls.is_some() { "https" } else { "http" };
     let address = format!("{scheme}://{}", server.address());
-    if args.json {
-        let models =
-            server.models().iter().map(|(name, versions)| json!({ "name": name, "versions": versions }));
-        let models: Vec<serde_json::Value> = models.collect();
-        super::print(Printed::Json(json!({
-            "address": address,
-            "models": models,
-            "notes": [],
-            "warnings": [],
-        })))?;
-    } else {
-        super::print(Printed::Text(format!("serving {} at {address}", args.folder.display())))?;
-    }
-    server.run()?;
+    let said = match args.json {
+        true => {
+            let models =
+                server.models().iter().map(|(name, versions)| json!({ "name": name, "versions": versions }));
+            let models: Vec<serde_json::Value> = models.collect();
+            Printed::Json(json!({ "address": address, "models": models, "notes": [], "warnings": [] }))
+        }
+        false => Printed::Text(format!("serving {} at {address}", args.folder.display())),
+    };
+    // Who reads this line may send a signal at once.
+    server.run_saying(|| super::print(said))?;
     Ok(Printed::Text(String::new()))
 }
 

@@ -62,19 +62,29 @@ pub fn tls(chain: &Path, key: &Path) -> Result<TlsAcceptor> {
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
-/// Waits for SIGTERM or SIGINT.
-pub async fn signal() -> io::Result<()> {
+/// Waits for SIGTERM or SIGINT. `ready` is called when neither ends the process any more.
+pub async fn signal(ready: impl FnOnce() -> Result<()>) -> Result<()> {
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};
-        let mut terminate = signal(SignalKind::terminate())?;
+        let mut terminate = signal(SignalKind::terminate()).map_err(unheard)?;
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(unheard)?;
+        ready()?;
         tokio::select! {
-            _ = terminate.recv() => Ok(()),
-            interrupted = tokio::signal::ctrl_c() => interrupted,
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
         }
+        Ok(())
     }
     #[cfg(not(unix))]
-    tokio::signal::ctrl_c().await
+    {
+        ready()?;
+        tokio::signal::ctrl_c().await.map_err(unheard)
+    }
+}
+
+fn unheard(e: io::Error) -> Error {
+    Error::internal(format!("signals cannot be waited for: {e}")).caused_by(e)
 }
 
 /// Takes connections until the server is to stop, then waits until all requests are answered.

@@ -125,9 +125,17 @@ impl Server {
     /// # Errors
     /// When signals cannot be waited for.
     pub fn run(self) -> Result<()> {
-        let signal = self.runtime.as_ref().map(|runtime| runtime.block_on(listen::signal()));
-        if let Some(Err(e)) = signal {
-            return Err(Error::internal(format!("signals cannot be waited for: {e}")).caused_by(e));
+        self.run_saying(|| Ok(()))
+    }
+
+    /// The same; `ready` is called as soon as a signal stops the server and no longer ends the process: it may tell others
+    /// that the server is there.
+    ///
+    /// # Errors
+    /// When signals cannot be waited for, or `ready` has an error.
+    pub fn run_saying(self, ready: impl FnOnce() -> Result<()>) -> Result<()> {
+        if let Some(runtime) = &self.runtime {
+            runtime.block_on(listen::signal(ready))?;
         }
         self.stop()
     }
