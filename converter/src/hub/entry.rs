@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::address::{is_address, is_hash, stays};
 use super::object;
-use super::place::{is_address, is_hash, stays};
 use crate::error::{Error, Result};
 
 /// A model of a hub.

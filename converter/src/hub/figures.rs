@@ -6,9 +6,10 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use super::address::is_address;
 use super::entry::{Accuracy, BoardFigures, Entry, Figures, Port, Source};
 use super::object::{Object, plainly};
-use super::place::{Place, hash_of, is_address};
+use super::place::{Place, hash_of};
 use super::take::Wanted;
 use super::{FORMAT, Hub, Index};
 use crate::bench;

@@ -22,6 +22,7 @@
 //! # Ok::<(), ferrolite::Error>(())
 //! ```
 
+mod address;
 mod caches;
 mod entry;
 mod figures;

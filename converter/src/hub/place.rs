@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
+use super::address::{is_address, is_hash, stays};
 use super::entry::Source;
 use super::shipped;
 use crate::error::{Error, Result};
@@ -142,26 +143,9 @@ fn read(path: &Path) -> Result<Vec<u8>> {
     })
 }
 
-/// Whether a path only goes down, on every system: not absolute, no `..`, no drive, no control characters.
-pub fn stays(file: &str) -> bool {
-    let mut steps = file.split(['/', '\\']);
-    steps.all(|step| !matches!(step, "" | ".."))
-        && !file.chars().any(|c| c == ':' && cfg!(windows) || c.is_control())
-}
-
-/// Whether this can be a SHA-256.
-pub fn is_hash(text: &str) -> bool {
-    text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
-}
-
 /// SHA-256 in hexadecimal.
 pub fn hash_of(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// Whether a file lies on a server.
-pub fn is_address(file: &str) -> bool {
-    file.starts_with("http://") || file.starts_with("https://")
 }
 
 /// What the cache has of this SHA-256, or else what is fetched, which it then has.
