@@ -82,7 +82,8 @@ pub fn requantize_double(x: i32, multiplier: Multiplier) -> i32 {
 
 /// [`requantize_double`] by a multiplier that shifts to the right, and a zero point, with what is the same for all numbers
 /// made once: for accumulators and zero points below 2^29.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
 pub(crate) struct Right {
     /// Twice the mantissa, which may lack the bit above a word, and all bits where it does.
     twice: i32,

@@ -5,8 +5,13 @@
 use core::cell::Cell;
 
 #[cfg(kernels = "armv7em")]
+use ferrolite_schema::Rounding;
+
+#[cfg(kernels = "armv7em")]
 use crate::kernels::fields::in_order;
 use crate::kernels::{Delays, portable};
+#[cfg(kernels = "armv7em")]
+use crate::quant::Right;
 use crate::tensor::Element;
 
 /// See [`Kernels::delays`](crate::kernels::Kernels::delays). Not inlined, so that it is compiled for speed.
@@ -57,7 +62,11 @@ fn words<T: Element>(
     (fits && bytes & 3 == 0).then_some(bytes >> 2)
 }
 
-/// Makes all outputs. `weigh` takes a unit's lines, and moves the addresses behind them.
+/// Units whose sums are held at once, where multipliers differ.
+#[cfg(kernels = "armv7em")]
+const HELD: usize = 16;
+
+/// Makes all outputs. `weigh` takes the lines of some units, and moves the addresses behind them.
 #[cfg(kernels = "armv7em")]
 #[inline(always)]
 fn by_words<T: Element>(
@@ -66,79 +75,166 @@ fn by_words<T: Element>(
     newest: &[Cell<T>],
     state: &[Cell<T>],
     out: &[Cell<i8>],
-    weigh: unsafe extern "C" fn(*mut Work) -> i32,
+    weigh: unsafe extern "C" fn(*mut Work),
 ) {
+    let stage = &delays.stage;
+    let line: *mut u32 = state.as_ptr().cast_mut().cast();
     let mut work = Work {
-        line: state.as_ptr().cast_mut().cast(),
-        weights: delays.weights.as_ptr().cast(),
+        out: out.as_ptr().cast_mut().cast(),
+        line,
+        weights: delays.weights.as_ptr().addr().wrapping_sub(line.addr()),
         newest: newest.as_ptr().cast(),
-        words,
-        rank: delays.rank,
+        size: words.wrapping_mul(4),
         zero_point: delays.zero_point,
-        acc: 0,
+        rank: delays.rank,
+        bias: stage.bias.as_ptr(),
+        end: stage.bias.as_ptr().wrapping_add(out.len()),
+        scale: Right::default(),
+        shared: 0,
     };
-    for (unit, out) in out.iter().enumerate() {
-        let (bias, multiplier) = delays.stage.channel(unit);
-        work.acc = bias;
-        // SAFETY: `words` has found that there are lines, weights and newest numbers for all units; words may be read
-        // from any address. Cells may be written through a shared reference; no unique reference to them exists.
-        let acc = unsafe { weigh(&raw mut work) };
-        out.set(delays.stage.apply(acc, multiplier));
+    // A multiplier below a half leaves 31 bits of any sum, to which two zero points may be added.
+    let shared = match *stage.multipliers {
+        [one] if matches!(stage.rounding, Rounding::Double) && one.shift < -1 => {
+            Right::new(one, stage.zero_point)
+        }
+        _ => None,
+    };
+    if let Some(scale) = shared {
+        (work.scale, work.shared) = (scale, 1);
+        // SAFETY: `words` has found that there are lines, weights, newest numbers and biases for all units, which are not
+        // none; words may be read from any address. Cells may be written through a shared reference; no unique reference
+        // to them exists.
+        unsafe { weigh(&raw mut work) };
+        super::clamp(stage, out);
+        return;
+    }
+    let mut sums = [0i32; HELD];
+    let mut channels = (0..out.len()).map(|unit| stage.channel(unit).1);
+    for out in out.chunks(HELD) {
+        work.out = sums.as_mut_ptr().cast();
+        work.end = work.bias.wrapping_add(out.len());
+        // SAFETY: the same for the units of a chunk, each of which has a place in `sums`.
+        unsafe { weigh(&raw mut work) };
+        for (out, (&sum, multiplier)) in out.iter().zip(sums.iter().zip(&mut channels)) {
+            out.set(stage.apply(sum, multiplier));
+        }
     }
 }
 
-/// Where the next lines lie, and what they are added to.
+/// Where the next lines lie, and what becomes of their sums.
 #[cfg(kernels = "armv7em")]
 #[repr(C)]
 struct Work {
+    /// Outputs if all units share a multiplier, else sums.
+    out: *mut u8,
     line: *mut u32,
-    weights: *const u32,
+    /// From a number of a line to its weight.
+    weights: usize,
     newest: *const u8,
-    words: usize,
-    rank: usize,
+    /// Bytes of a line.
+    size: usize,
     zero_point: i32,
-    acc: i32,
+    rank: usize,
+    bias: *const i32,
+    /// Behind the last bias.
+    end: *const i32,
+    scale: Right,
+    shared: usize,
 }
 
 #[cfg(kernels = "armv7em")]
-in_order!(first 7 words of Work: line, weights, newest, words, rank, zero_point, acc);
+in_order!(first 9 words of Work: out, line, weights, newest, size, zero_point, rank, bias, end);
 
-/// A loop over the lines of a unit: `load` reads what is new into r8, `bits` is what it has; `products` adds those of r8
-/// and lr to r7.
+#[cfg(kernels = "armv7em")]
+const _: () = assert!(core::mem::offset_of!(Work, scale) == 36 && core::mem::offset_of!(Work, shared) == 52);
+
+/// A loop over the lines of some units: `load` reads what is new into r8, which has `bits`; the macro `products` stores its
+/// argument at r9, and adds its products with those of lr to r7.
 #[cfg(kernels = "armv7em")]
 macro_rules! weigh {
-    ($name:ident, $load:literal, $left:literal, $right:literal, $($products:literal),*) => {
+    ($name:ident, $load:literal, $bits:literal, $products:literal) => {
         #[unsafe(naked)]
-        unsafe extern "C" fn $name(work: *mut Work) -> i32 {
+        unsafe extern "C" fn $name(work: *mut Work) {
             core::arch::naked_asm!(
                 concat!(".cpu ", env!("FERROLITE_DSP_CPU")),
+                $products,
+                // A word of a line, which is read into `word`; `behind` is the word behind it as it was.
+                concat!(
+                    ".macro FERROLITE_WORD behind, word
+                    ldr.w \\word, [r9, #-4]!
+                    ldr.w lr, [r9, r2]
+                    lsl.w \\behind, \\behind, #32 - ",
+                    $bits,
+                    "
+                    orr.w \\behind, \\behind, \\word, lsr #",
+                    $bits,
+                    "
+                    FERROLITE_PRODUCTS \\behind
+                    .endm"
+                ),
                 "push.w {{r0, r4, r5, r6, r7, r8, r9, r10, r11, lr}}",
-                // r1 line, r2 weights, r3 newest, r4 words, r5 rank, r6 zero point, r7 sum
-                "ldm.w r0, {{r1, r2, r3, r4, r5, r6, r7}}",
-                "1:",
-                $load,
-                "add.w r9, r1, r4, lsl #2",
-                "add.w r10, r2, r4, lsl #2",
-                "mov r2, r10",
-                "add.w r8, r8, r6",
+                // On the stack: 0 rank, 4 biases, 8 their end, 12 twice the mantissa, 16 what it lacks, 20 shift, 24 term,
+                // 28 whether units share a multiplier.
+                "sub sp, sp, #4",
+                "add.w r12, r0, #24",
+                "ldm.w r12, {{r4, r5, r6, r7, r8, r9, r10, r11}}",
+                "str r11, [sp]",
+                "push.w {{r4, r5, r6, r7, r8, r9, r10}}",
+                // r0 out, r1 line, r2 from it to its weights, r3 newest, r4 bytes, r6 zero point
+                "ldm.w r0, {{r0, r1, r2, r3, r4, r6}}",
                 ".p2align 2",
+                "1:",
+                "ldr.w r12, [sp, #4]",
+                "ldr.w r5, [sp]",
+                "ldr.w r7, [r12], #4",
+                "str.w r12, [sp, #4]",
                 "2:",
-                "ldr.w r11, [r9, #-4]!",
-                "ldr.w lr, [r10, #-4]!",
-                $left,
-                $right,
-                "str.w r8, [r9]",
-                $($products,)*
-                "mov r8, r11",
-                "cmp r9, r1",
+                $load,
+                "add.w r9, r1, r4",
+                "tst.w r4, #4",
+                "add.w r8, r8, r6",
+                "mov.w r11, r8",
+                "bne.w 4f",
+                "3:",
+                "FERROLITE_WORD r8, r11",
+                "4:",
+                "FERROLITE_WORD r11, r8",
+                "cmp.w r9, r1",
+                "bne.w 3b",
+                "add.w r1, r1, r4",
+                "subs.w r5, r5, #1",
                 "bne.w 2b",
-                "add.w r1, r1, r4, lsl #2",
-                "subs r5, #1",
+                "ldr.w r12, [sp, #28]",
+                "ldrd r8, r9, [sp, #12]",
+                "ldrd r10, r11, [sp, #20]",
+                "cmp.w r12, #0",
+                "beq.w 5f",
+                // As `Right::scale`.
+                "smmulr r8, r7, r8",
+                "and.w r9, r9, r7",
+                "add.w r8, r8, r9",
+                "add.w r8, r8, r8, asr #31",
+                "asr.w r8, r8, r10",
+                "add.w r8, r8, r11",
+                "ssat r8, #8, r8, asr #1",
+                "strb.w r8, [r0], #1",
+                "b.w 6f",
+                "5:",
+                "str.w r7, [r0], #4",
+                "6:",
+                "ldr.w r12, [sp, #4]",
+                "ldr.w r11, [sp, #8]",
+                "cmp.w r12, r11",
                 "bne.w 1b",
-                "mov r0, r7",
-                "ldr.w r12, [sp], #4",
-                "stm.w r12, {{r1, r2, r3}}",
-                "pop.w {{r4, r5, r6, r7, r8, r9, r10, r11, pc}}",
+                "add sp, sp, #32",
+                "pop.w {{r0, r4, r5, r6, r7, r8, r9, r10, r11, lr}}",
+                // Addresses for the next units.
+                "str.w r1, [r0, #4]",
+                "str.w r3, [r0, #12]",
+                "str.w r12, [r0, #28]",
+                "bx lr",
+                ".purgem FERROLITE_WORD",
+                ".purgem FERROLITE_PRODUCTS",
             )
         }
     };
@@ -148,23 +244,27 @@ macro_rules! weigh {
 weigh!(
     weigh,
     "ldrb.w r8, [r3], #1",
-    "lsl.w r8, r8, #24",
-    "orr.w r8, r8, r11, lsr #8",
-    "sxtb16 r0, r8",
-    "sxtb16 r12, lr",
-    "smlad r7, r0, r12, r7",
-    "sxtb16 r0, r8, ror #8",
-    "sxtb16 lr, lr, ror #8",
-    "smlad r7, r0, lr, r7"
+    "8",
+    ".macro FERROLITE_PRODUCTS x
+    sxtb16 r10, \\x
+    sxtb16 r12, lr
+    str.w \\x, [r9]
+    smlad r7, r10, r12, r7
+    sxtb16 r10, \\x, ror #8
+    sxtb16 lr, lr, ror #8
+    smlad r7, r10, lr, r7
+    .endm"
 );
 
 #[cfg(kernels = "armv7em")]
 weigh!(
     weigh_int16,
     "ldrh.w r8, [r3], #2",
-    "lsl.w r8, r8, #16",
-    "orr.w r8, r8, r11, lsr #16",
-    "smlad r7, r8, lr, r7"
+    "16",
+    ".macro FERROLITE_PRODUCTS x
+    smlad r7, \\x, lr, r7
+    str.w \\x, [r9]
+    .endm"
 );
 
 /// The same on a host.
