@@ -113,7 +113,13 @@ impl Reader<'_> {
                     reader.skip_blank();
                     Kind::Body(reader.body(include))
                 }
-                b'=' if let Some(bytes) = reader.model_string() => Kind::Body(bytes),
+                b'=' => match reader.model_string() {
+                    Some(bytes) => Kind::Body(bytes),
+                    None => {
+                        reader.at += 1;
+                        Kind::Mark('=')
+                    }
+                },
                 _ if is_word(byte) => Kind::Word(reader.word()),
                 _ => {
                     reader.at += 1;

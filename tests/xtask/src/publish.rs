@@ -2,6 +2,7 @@
 //! version of Rust that each of them declares.
 
 use std::fs;
+use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 
@@ -106,9 +107,41 @@ fn value<'m>(manifest: &'m str, key: &str) -> Option<&'m str> {
 /// Does everything that publishing does except the upload: unpacks and compiles each package with the
 /// packages of the others, and those of firmware also for a core.
 pub fn dry_run() -> Result<()> {
+    forget_unpacked()?;
     exec(command("cargo", &["publish", "-q", "--dry-run", "--workspace", "--allow-dirty"]))?;
     let words = ["package", "-q", "--allow-dirty", "--target", TARGET];
     exec(command("cargo", &[&words[..], &flags(&CRATES[..FIRMWARE])].concat()))
+}
+
+/// Removes what Cargo unpacked of these crates in an earlier run: it would compile that again, since the version is the
+/// same. Cargo's folder of a registry that is no server, as that of a dry run, begins with a dash.
+fn forget_unpacked() -> Result<()> {
+    let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+    let home = home.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cargo")));
+    for kind in ["src", "cache"] {
+        let Some(folder) = home.as_ref().map(|home| home.join("registry").join(kind)) else { return Ok(()) };
+        let Ok(registries) = fs::read_dir(folder) else { continue };
+        for registry in registries {
+            let registry = registry?;
+            if !registry.file_name().to_string_lossy().starts_with('-') {
+                continue;
+            }
+            for entry in fs::read_dir(registry.path())? {
+                let path = entry?.path();
+                let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                let own = |(crate_, _): &(&str, &str)| {
+                    let version = name.strip_prefix(crate_).and_then(|rest| rest.strip_prefix('-'));
+                    version.is_some_and(|version| version.starts_with(|c: char| c.is_ascii_digit()))
+                };
+                if !CRATES.iter().any(own) {
+                    continue;
+                }
+                if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) }
+                    .with_context(|| path.display().to_string())?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The lowest version of Rust that a crate declares. The other crates must declare the same.

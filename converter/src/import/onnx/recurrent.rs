@@ -271,7 +271,7 @@ fn state(
     let axis = usize::from(batch_first);
     if found.len() != 3
         || found.get(axis) <= Some(&direction)
-        || found.iter().product::<usize>() % (shape[0] * shape[1]) != 0
+        || !found.iter().product::<usize>().is_multiple_of(shape[0] * shape[1])
     {
         return broken(format!("an initial state of shape {found:?}"));
     }

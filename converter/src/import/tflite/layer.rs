@@ -175,10 +175,14 @@ pub(super) fn axis(axis: i64, rank: usize) -> Result<usize, Reason> {
         .ok_or_else(|| format!("axis {axis} of a tensor with {rank} dimensions"))
 }
 
-/// The four dimensions of an NHWC image or filter.
+/// The four dimensions of an NHWC image or filter, none of which is 0.
 pub(super) fn dims4(value: &Value, what: &str) -> Result<[usize; 4], Reason> {
-    <[usize; 4]>::try_from(value.shape.as_slice())
-        .map_err(|_| format!("its {what} has shape {:?} instead of 4 dimensions", value.shape))
+    let shape = <[usize; 4]>::try_from(value.shape.as_slice())
+        .map_err(|_| format!("its {what} has shape {:?} instead of 4 dimensions", value.shape))?;
+    if shape.contains(&0) {
+        return Err(format!("its {what} has shape {shape:?}, which is empty"));
+    }
+    Ok(shape)
 }
 
 /// A fused activation: the clamp that the graph fuses too, and the function that it does not.
@@ -218,6 +222,21 @@ mod tests {
         assert_eq!(axis(-1, 4), Ok(3));
         assert_eq!(axis(3, 4), Ok(3));
         assert!(axis(4, 4).is_err() && axis(-5, 4).is_err() && axis(i64::MIN, 4).is_err());
+    }
+
+    #[test]
+    fn images_have_four_dimensions_and_are_not_empty() {
+        let image = |shape: &[usize]| Value {
+            name: "image".into(),
+            shape: shape.to_vec(),
+            dtype: crate::graph::DType::Int8,
+            quantization: None,
+            constant: None,
+        };
+        assert_eq!(dims4(&image(&[1, 2, 3, 4]), "input"), Ok([1, 2, 3, 4]));
+        assert!(dims4(&image(&[1, 2, 3]), "input").is_err());
+        let empty = dims4(&image(&[1, 2, 3, 0]), "input");
+        assert_eq!(empty.unwrap_err(), "its input has shape [1, 2, 3, 0], which is empty");
     }
 
     #[test]
