@@ -107,15 +107,19 @@ fn value<'m>(manifest: &'m str, key: &str) -> Option<&'m str> {
 /// Does everything that publishing does except the upload: unpacks and compiles each package with the
 /// packages of the others, and those of firmware also for a core.
 pub fn dry_run() -> Result<()> {
-    forget_unpacked()?;
-    exec(command("cargo", &["publish", "-q", "--dry-run", "--workspace", "--allow-dirty"]))?;
-    let words = ["package", "-q", "--allow-dirty", "--target", TARGET];
+    forget_earlier()?;
+    let words = ["publish", "-q", "--dry-run", "--workspace", "--allow-dirty", "--target-dir", FOLDER];
+    exec(command("cargo", &words))?;
+    let words = ["package", "-q", "--allow-dirty", "--target", TARGET, "--target-dir", FOLDER];
     exec(command("cargo", &[&words[..], &flags(&CRATES[..FIRMWARE])].concat()))
 }
 
-/// Removes what Cargo unpacked of these crates in an earlier run: it would compile that again, since the version is the
-/// same. Cargo's folder of a registry that is no server, as that of a dry run, begins with a dash.
-fn forget_unpacked() -> Result<()> {
+/// Where packages are compiled, apart from all else: see [`forget_earlier`].
+const FOLDER: &str = "target/publish";
+
+/// Removes what Cargo unpacked and compiled of these crates in an earlier run: it would take that again, since the version
+/// is the same. Cargo's folder of a registry that is no server, as that of a dry run, begins with a dash.
+fn forget_earlier() -> Result<()> {
     let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
     let home = home.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cargo")));
     for kind in ["src", "cache"] {
@@ -138,6 +142,17 @@ fn forget_unpacked() -> Result<()> {
                 }
                 if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) }
                     .with_context(|| path.display().to_string())?;
+            }
+        }
+    }
+    for folder in ["debug", &format!("{TARGET}/debug")] {
+        let Ok(entries) = fs::read_dir(root().join(FOLDER).join(folder).join(".fingerprint")) else {
+            continue;
+        };
+        for entry in entries {
+            let entry = entry?;
+            if entry.file_name().to_string_lossy().starts_with("ferrolite") {
+                fs::remove_dir_all(entry.path())?;
             }
         }
     }
