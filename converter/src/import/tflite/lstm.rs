@@ -9,6 +9,7 @@
 use super::layer::{Layer, Place, Reason, Stacked, Step, Translated, options};
 use crate::graph::{
     Activation, Cell, Concat, Constant, DType, IntegerCell, Op, Quantization, Recurrent, Split, UnaryKind,
+    Value,
 };
 use crate::tflite as schema;
 
@@ -30,40 +31,51 @@ pub(super) fn sequence_lstm(layer: &Layer<'_>) -> Result<Translated, Reason> {
     if layer.id(1).is_none() {
         return Err("without an input gate".into());
     }
-    if o.fused_activation_function() != schema::ActivationFunctionType::TANH {
-        return Err(format!("activation {:?}", o.fused_activation_function()));
-    }
-    if !(o.cell_clip() >= 0.0 && o.cell_clip().is_finite()) {
-        return Err(format!("a bound of {} of its state", o.cell_clip()));
-    }
-    let &[first, second, features] = input.shape.as_slice() else {
-        return Err(format!("an input of shape {:?} instead of 3 dimensions", input.shape));
-    };
+    let (lstm, [first, second, features]) =
+        lstm(input, o.fused_activation_function(), o.cell_clip(), o.time_major())?;
     let units = layer.input(5)?.shape.first().copied().unwrap_or(0);
     layer.expect_output(&[first, second, units])?;
     let integer = if input.dtype == DType::Float32 { None } else { Some(integer(layer, input.dtype)?) };
     let weights = stacked(layer, 1..5, &[units, features], "weights", integer.is_some())?;
     let recurrent = stacked(layer, 5..9, &[units, units], "recurrent_weights", integer.is_some())?;
-    let mut translated = Translated::new(
-        Op::Recurrent(Recurrent {
-            cell: Cell::Lstm,
-            activation: UnaryKind::Tanh,
-            gate_activation: UnaryKind::Logistic,
-            output_activation: UnaryKind::Tanh,
-            reverse: false,
-            cell_clip: o.cell_clip(),
-            sum_clip: 0.0,
-            zero_masked: false,
-            time_major: o.time_major(),
-            integer,
-        }),
-        &[layer.id(0), None, None, None],
-    );
+    let mut translated =
+        Translated::new(Op::Recurrent(Recurrent { integer, ..lstm }), &[layer.id(0), None, None, None]);
     translated.stacked = vec![weights, recurrent];
     if present(12..16) {
         translated.stacked.push(stacked(layer, 12..16, &[units], "bias", integer.is_some())?);
     }
     Ok(translated)
+}
+
+/// The layer that both operators' options tell of, and the dimensions of its input.
+fn lstm(
+    input: &Value,
+    activation: schema::ActivationFunctionType,
+    cell_clip: f32,
+    time_major: bool,
+) -> Result<(Recurrent, [usize; 3]), Reason> {
+    if activation != schema::ActivationFunctionType::TANH {
+        return Err(format!("activation {activation:?}"));
+    }
+    if !(cell_clip >= 0.0 && cell_clip.is_finite()) {
+        return Err(format!("a bound of {cell_clip} of its state"));
+    }
+    let &[first, second, features] = input.shape.as_slice() else {
+        return Err(format!("an input of shape {:?} instead of 3 dimensions", input.shape));
+    };
+    let lstm = Recurrent {
+        cell: Cell::Lstm,
+        activation: UnaryKind::Tanh,
+        gate_activation: UnaryKind::Logistic,
+        output_activation: UnaryKind::Tanh,
+        reverse: false,
+        cell_clip,
+        sum_clip: 0.0,
+        zero_masked: false,
+        time_major,
+        integer: None,
+    };
+    Ok((lstm, [first, second, features]))
 }
 
 /// The states of BIDIRECTIONAL_SEQUENCE_LSTM.
@@ -103,15 +115,8 @@ pub(super) fn both_directions(layer: &Layer<'_>) -> Result<Translated, Reason> {
     if (39..48).any(|position| layer.id(position).is_some()) {
         return Err("with an input for each direction".into());
     }
-    if o.fused_activation_function() != schema::ActivationFunctionType::TANH {
-        return Err(format!("activation {:?}", o.fused_activation_function()));
-    }
-    if !(o.cell_clip() >= 0.0 && o.cell_clip().is_finite()) {
-        return Err(format!("a bound of {} of its state", o.cell_clip()));
-    }
-    let &[first, second, features] = input.shape.as_slice() else {
-        return Err(format!("an input of shape {:?} instead of 3 dimensions", input.shape));
-    };
+    let (lstm, [first, second, features]) =
+        lstm(input, o.fused_activation_function(), o.cell_clip(), o.time_major())?;
     let (mut steps, mut made, mut widths) = (Vec::new(), Vec::new(), Vec::new());
     for direction in &DIRECTIONS {
         let at = direction.weights;
@@ -137,18 +142,7 @@ pub(super) fn both_directions(layer: &Layer<'_>) -> Result<Translated, Reason> {
         if layer.id(at + 8).is_some() || layer.id(at + 9).is_some() {
             add(8, stacked(layer, at + 8..at + 11, &[units], peepholes, false)?);
         }
-        let op = Op::Recurrent(Recurrent {
-            cell: Cell::Lstm,
-            activation: UnaryKind::Tanh,
-            gate_activation: UnaryKind::Logistic,
-            output_activation: UnaryKind::Tanh,
-            reverse: direction.reverse,
-            cell_clip: o.cell_clip(),
-            sum_clip: 0.0,
-            zero_masked: false,
-            time_major: o.time_major(),
-            integer: None,
-        });
+        let op = Op::Recurrent(Recurrent { reverse: direction.reverse, ..lstm });
         steps.push(Step { op, inputs, shape: vec![first, second, units] });
         widths.push(units);
     }
