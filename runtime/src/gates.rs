@@ -1,4 +1,4 @@
-//! Functions of gates, and the numbers of a step of an LSTM.
+//! Functions of gates, and the numbers of a step of an LSTM and of a gated recurrent unit.
 //!
 //! Sums of a gate are int16 with 12 bits behind the point, its results have 15. Logistic and hyperbolic tangent come
 //! from one table of `2^16 * logistic(i / 24)`, with a straight line between its entries; the tangent is
@@ -181,6 +181,108 @@ impl LstmStep<'_> {
             let x = x.wrapping_add(half).wrapping_shr(self.tanh_shift);
             h.set(hidden(logistic(table, output).wrapping_mul(tanh_of(table, x))));
         }
+    }
+}
+
+/// What a step of a gated recurrent unit needs beside its sums and its functions.
+#[derive(Clone, Copy, Debug)]
+pub struct GruStep {
+    /// How it scales.
+    pub rounding: Rounding,
+    /// From the hidden state of int16 to that of int8.
+    pub multiplier: Multiplier,
+    /// Zero point of the hidden state.
+    pub zero_point: i32,
+}
+
+/// The functions of a layer's gates, results with 15 bits behind the point, and of its candidate.
+pub trait Functions {
+    /// Of update and reset gate.
+    fn gate(&self, sum: i32) -> i32;
+    /// Of the candidate, in the scale of the hidden state.
+    fn candidate(&self, sum: i32) -> i32;
+}
+
+/// Logistic function and hyperbolic tangent.
+impl Functions for &Table {
+    #[inline(always)]
+    fn gate(&self, sum: i32) -> i32 {
+        logistic(self, sum)
+    }
+
+    #[inline(always)]
+    fn candidate(&self, sum: i32) -> i32 {
+        tanh(self, sum)
+    }
+}
+
+impl GruStep {
+    /// One step of a layer whose reset gate acts after the product. `a` and `b` are both parts of the gates update, reset
+    /// and candidate of each unit, `wide` and `hidden` the hidden state. This and those below are functions of their own,
+    /// so that they are compiled for speed.
+    #[inline(never)]
+    pub fn after<F: Functions>(
+        &self,
+        functions: &F,
+        a: &[Cell<i16>],
+        b: &[Cell<i16>],
+        wide: &[Cell<i16>],
+        hidden: &[Cell<i8>],
+    ) {
+        let (gates, states) = (a.as_chunks::<3>().0, b.as_chunks::<3>().0);
+        let places = wide.iter().zip(hidden);
+        for (([az, ar, an], [bz, br, bn]), (wide, hidden)) in gates.iter().zip(states).zip(places) {
+            let r = functions.gate(sum(ar, br));
+            let part = by_power(r.wrapping_mul(bn.get().into()), -15, self.rounding);
+            let n = functions.candidate(to_int16(part.wrapping_add(an.get().into())));
+            self.enter(functions.gate(sum(az, bz)), n, wide, hidden);
+        }
+    }
+
+    /// The hidden state after the reset gate; `b` has parts of update and reset gate.
+    #[inline(never)]
+    pub fn reset<F: Functions>(
+        &self,
+        functions: &F,
+        a: &[Cell<i16>],
+        b: &[Cell<i16>],
+        wide: &[Cell<i16>],
+        reset: &[Cell<i8>],
+    ) {
+        let (gates, states) = (a.as_chunks::<3>().0, b.as_chunks::<2>().0);
+        let places = wide.iter().zip(reset);
+        for (([_, ar, _], [_, br]), (wide, reset)) in gates.iter().zip(states).zip(places) {
+            let r = functions.gate(sum(ar, br));
+            let h = by_power(r.wrapping_mul(wide.get().into()), -15, self.rounding);
+            reset.set(to_int8(h, self.multiplier, self.zero_point, self.rounding));
+        }
+    }
+
+    /// One step of a layer whose reset gate has acted before the product `c`.
+    #[inline(never)]
+    pub fn before<F: Functions>(
+        &self,
+        functions: &F,
+        [a, b, c]: [&[Cell<i16>]; 3],
+        wide: &[Cell<i16>],
+        hidden: &[Cell<i8>],
+    ) {
+        let (gates, states) = (a.as_chunks::<3>().0, b.as_chunks::<2>().0);
+        let places = wide.iter().zip(hidden);
+        for ((([az, _, an], [bz, _]), c), (wide, hidden)) in gates.iter().zip(states).zip(c).zip(places) {
+            let n = functions.candidate(sum(an, c));
+            self.enter(functions.gate(sum(az, bz)), n, wide, hidden);
+        }
+    }
+
+    /// The new hidden state of a unit.
+    #[inline(always)]
+    fn enter(&self, z: i32, n: i32, wide: &Cell<i16>, hidden: &Cell<i8>) {
+        // 32,768 times 65,535 and what rounds it are below 2^31.
+        let kept = by_power(z.wrapping_mul(i32::from(wide.get()).wrapping_sub(n)), -15, self.rounding);
+        let h = to_int16(n.wrapping_add(kept));
+        wide.set(h as i16);
+        hidden.set(to_int8(h, self.multiplier, self.zero_point, self.rounding));
     }
 }
 

@@ -258,6 +258,9 @@ type Dense = fn(&[Cell<i8>], &Matrix<'_>, &Stage<'_>, &[Cell<i8>]);
 /// The same with outputs of int16.
 type Wide = fn(&[Cell<i8>], &Matrix<'_>, &Stage<'_>, &[Cell<i16>]);
 
+/// The same of two rows.
+type Twice = fn([&[Cell<i8>]; 2], &[Cell<u8>], &Matrix<'_>, &Stage<'_>, [&[Cell<i16>]; 2]);
+
 fn dense_layer_equals_portable<K: Kernels>(
     random: &mut Random,
     inputs: usize,
@@ -283,6 +286,22 @@ fn dense_layer_equals_portable<K: Kernels>(
         out
     };
     assert_eq!(run(K::dense_int16), run(Portable::dense_int16), "{inputs} x {channels}, int16");
+    let mut second = random.elements(inputs);
+    let mut twice = |twice: Twice| {
+        let mut out = [0, 1].map(|_| vec![i16::from(MARK); channels]);
+        let mut tile = vec![0xAAAA_AAAAu32; 4 * inputs.div_ceil(4)];
+        let tile = Cell::from_mut(bytemuck::cast_slice_mut::<u32, u8>(&mut tile)).as_slice_of_cells();
+        let stage = Stage { zero_point: 0, min: i16::MIN.into(), max: i16::MAX.into(), ..numbers.stage() };
+        let [first_out, second_out] = &mut out;
+        let rows = [cells(&mut input), cells(&mut second)];
+        twice(rows, tile, &weights.matrix(), &stage, [cells(first_out), cells(second_out)]);
+        out
+    };
+    assert_eq!(
+        twice(K::dense_int16_twice),
+        twice(Portable::dense_int16_twice),
+        "{inputs} x {channels}, two rows"
+    );
 }
 
 fn dense_layers_equal_portable<K: Kernels>() {

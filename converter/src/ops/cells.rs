@@ -2,7 +2,7 @@
 //! device has the rows of all gates of a unit side by side.
 
 use ferrolite_graph::float::elementwise::unary;
-use ferrolite_runtime::ops::recurrent::{POINTS, ZERO_MASKED, table};
+use ferrolite_runtime::ops::recurrent::{POINTS, ZERO_MASKED, table, with_two_steps};
 use ferrolite_runtime::ops::{self, gru, lstm, rnn};
 use ferrolite_runtime::packing::Packing;
 use ferrolite_runtime::quant::multiplier;
@@ -284,7 +284,8 @@ fn lstm(cx: &mut Lowering<'_>, node: &Node, layer: &Recurrent, common: Layer<'_>
         last_cell,
     };
     inputs.extend(mask);
-    let scratch = lstm::scratch_bytes(&params.sequence).ok_or_else(|| cx.unsupported(node, TOO_MANY))?;
+    let own = lstm::scratch_bytes(&params.sequence);
+    let scratch = scratch(cx, node, own, &params.sequence, (&params.input, LSTM.len(), mask.is_some()))?;
     let macs = work::macs(cx.graph, node);
     if common {
         return Ok(vec![
@@ -440,7 +441,8 @@ fn gru(cx: &mut Lowering<'_>, node: &Node, layer: &Recurrent, common: Layer<'_>)
         zero_point: hidden.zero_point,
         initial: channel_multiplier(hidden.scale / state / f64::from(1 << 20)),
     };
-    let scratch = gru::scratch_bytes(&params.sequence).ok_or_else(|| cx.unsupported(node, TOO_MANY))?;
+    let own = gru::scratch_bytes(&params.sequence);
+    let scratch = scratch(cx, node, own, &params.sequence, (&params.input, GRU.len(), mask.is_some()))?;
     let macs = work::macs(cx.graph, node);
     let inputs = std::iter::once(input.id).chain(given.map(|given| given.id)).chain(mask).collect();
     if common {
@@ -450,6 +452,24 @@ fn gru(cx: &mut Lowering<'_>, node: &Node, layer: &Recurrent, common: Layer<'_>)
     let activation = curve(cx, layer.activation, [inside.sums, inside.exponent], layer.sum_clip)?;
     let params = GruCurvesParams { gru: GruParams { table, ..params }, activation };
     Ok(vec![Lowered::new(OpCode::GruCurves, inputs, outputs, &params).scratch(scratch).macs(macs)])
+}
+
+/// Scratch memory of a layer that needs `own` bytes: some more where the target's kernels make the inputs' part of its gates
+/// for two steps at once, and no mask leaves out steps.
+fn scratch(
+    cx: &Lowering<'_>,
+    node: &Node,
+    own: Option<u32>,
+    sequence: &Sequence,
+    (input, gates, masked): (&Gates, usize, bool),
+) -> Result<u32> {
+    let own = own.ok_or_else(|| cx.unsupported(node, TOO_MANY))?;
+    let packed = cx.policy.takes_two_rows() && input.packing == cx.policy.dense.tag();
+    if !packed || masked || sequence.steps < 2 {
+        return Ok(own);
+    }
+    let two = with_two_steps(own, sequence, cx.word(node, gates)?);
+    two.ok_or_else(|| cx.unsupported(node, TOO_MANY))
 }
 
 fn rnn(cx: &mut Lowering<'_>, node: &Node, layer: &Recurrent, common: Layer<'_>) -> Result<Vec<Lowered>> {

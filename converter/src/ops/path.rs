@@ -21,11 +21,13 @@
 use std::fmt;
 
 use ferrolite_runtime::kernels::{Policy, Windows, has_winograd, policy};
-use ferrolite_runtime::ops::{conv_2d_winograd, depthwise_3x3, depthwise_conv_2d};
+use ferrolite_runtime::ops::recurrent::with_two_steps;
+use ferrolite_runtime::ops::{conv_2d_winograd, depthwise_3x3, depthwise_conv_2d, gru, lstm};
 use ferrolite_runtime::packing::{Matrix, Order, Packing, Shape};
 use ferrolite_runtime::{Model, Node, Rounding, Target};
 use ferrolite_schema::params::{
-    Conv2dParams, DepthwiseConv2dParams, FullyConnectedParams, Multiplier, OutputStage, Window,
+    Conv2dParams, DepthwiseConv2dParams, FullyConnectedParams, GruParams, LstmParams, Multiplier,
+    OutputStage, Sequence, Window,
 };
 use ferrolite_schema::{Op, OpCode};
 
@@ -135,6 +137,12 @@ impl File<'_> {
             Some(OpCode::Conv2d) => node.params().ok().and_then(|p| self.conv_2d(p)),
             Some(OpCode::DepthwiseConv2d) => node.params().ok().and_then(|p| self.depthwise(p)),
             Some(OpCode::FullyConnected) => node.params().ok().and_then(|p| self.fully_connected(p)),
+            Some(OpCode::Lstm) => {
+                node.params().ok().and_then(|p: &LstmParams| self.two_steps(op, &p.sequence, code))
+            }
+            Some(OpCode::Gru) => {
+                node.params().ok().and_then(|p: &GruParams| self.two_steps(op, &p.sequence, code))
+            }
             Some(OpCode::Conv2dSegments) => node.params().ok().map(|p| self.segments(p)),
             Some(OpCode::Conv2dWinograd) if !has_winograd(self.core) => {
                 Some(self.other_core("conv_2d", "winograd"))
@@ -148,6 +156,20 @@ impl File<'_> {
             _ => None,
         };
         found.unwrap_or_else(|| Path::fastest(name(code)))
+    }
+
+    /// A layer over time with room for the inputs' part of its gates of two steps.
+    fn two_steps(&self, op: &Op, p: &Sequence, code: Option<OpCode>) -> Option<Path> {
+        let (own, gates) = match code? {
+            OpCode::Lstm => (lstm::scratch_bytes(p), 4),
+            _ => (gru::scratch_bytes(p), 3),
+        };
+        let has_room = with_two_steps(own?, p, gates).is_some_and(|bytes| bytes <= op.scratch_bytes);
+        let is_wide = has_room && self.policy.takes_two_rows();
+        is_wide.then(|| Path {
+            name: format!("{}, inputs of two steps at once", name(code)),
+            ..Path::fastest(name(code))
+        })
     }
 
     fn conv_2d(&self, p: &Conv2dParams) -> Option<Path> {

@@ -62,7 +62,7 @@ use core::ops::Range;
 use ferrolite_schema::Rounding;
 use ferrolite_schema::params::{CumsumParams, Multiplier, Product, Sum, Weighted};
 
-use crate::gates::LstmStep;
+use crate::gates::{GruStep, LstmStep, Table};
 use crate::packing::{Matrix, Packing, Shape, round_up};
 use crate::quant::requantize;
 use crate::tensor::{TensorView, copy_short};
@@ -139,6 +139,12 @@ pub const TILE: usize = 4;
 
 /// Bytes after the ring of a [`Band`] that a kernel may read, since it reads whole words.
 pub const BAND_SLACK: usize = 8;
+
+/// Bytes of scratch memory that [`Kernels::dense_int16_twice`] needs for rows of so many elements: both rows in halfwords,
+/// in whole groups of four. `None` on overflow.
+pub const fn twice_bytes(inputs: u32) -> Option<u32> {
+    inputs.div_ceil(4).checked_mul(16)
+}
 
 /// How accumulators become int8: `clamp(requantize(acc + bias[c], multiplier[c]) + zero_point)`.
 #[derive(Clone, Copy, Debug)]
@@ -338,6 +344,10 @@ pub trait Kernels: 'static {
     /// and the third have changed places: two words for SMLAD.
     const SWAPPED: bool = false;
 
+    /// Whether [`dense_int16_twice`](Kernels::dense_int16_twice) is faster than two calls of
+    /// [`dense_int16`](Kernels::dense_int16).
+    const TWICE: bool = false;
+
     /// How this set makes convolutions with the packings of its own.
     type Tiled<'a>: ByTiles<'a>;
 
@@ -390,10 +400,61 @@ pub trait Kernels: 'static {
         portable::dense_int16(input, weights, stage, out);
     }
 
+    /// The same for two rows of input, for sets that make them faster than one after the other. `tile` has
+    /// [`twice_bytes`] bytes of scratch memory.
+    fn dense_int16_twice(
+        inputs: [&[Cell<i8>]; 2],
+        tile: &[Cell<u8>],
+        weights: &Matrix<'_>,
+        stage: &Stage<'_>,
+        out: [&[Cell<i16>]; 2],
+    ) {
+        let _ = tile;
+        for (input, out) in inputs.into_iter().zip(out) {
+            Self::dense_int16(input, weights, stage, out);
+        }
+    }
+
     /// One step of an LSTM, for as many units as there are in all of its operands: from both parts of the gates, four a
     /// unit, the next cell states and hidden states.
     fn lstm(step: &LstmStep<'_>, a: &[Cell<i16>], b: &[Cell<i16>], cell: &[Cell<i16>], hidden: &[Cell<i8>]) {
         portable::lstm(step, a, b, cell, hidden);
+    }
+
+    /// The hidden states that one step of a gated recurrent unit makes, whose reset gate acts after the product: see
+    /// [`GruStep::after`].
+    fn gru_after(
+        step: &GruStep,
+        table: &Table,
+        a: &[Cell<i16>],
+        b: &[Cell<i16>],
+        wide: &[Cell<i16>],
+        hidden: &[Cell<i8>],
+    ) {
+        step.after(&table, a, b, wide, hidden);
+    }
+
+    /// The hidden state after the reset gate: see [`GruStep::reset`].
+    fn gru_reset(
+        step: &GruStep,
+        table: &Table,
+        a: &[Cell<i16>],
+        b: &[Cell<i16>],
+        wide: &[Cell<i16>],
+        reset: &[Cell<i8>],
+    ) {
+        step.reset(&table, a, b, wide, reset);
+    }
+
+    /// The hidden states that one step makes whose reset gate has acted before the product: see [`GruStep::before`].
+    fn gru_before(
+        step: &GruStep,
+        table: &Table,
+        sums: [&[Cell<i16>]; 3],
+        wide: &[Cell<i16>],
+        hidden: &[Cell<i8>],
+    ) {
+        step.before(&table, sums, wide, hidden);
     }
 
     /// Takes a new number into each line, which moves on by one, and makes the outputs: of each unit the stage of the sum

@@ -3,7 +3,7 @@
 use ferrolite_schema::Target;
 use ferrolite_schema::params::Window;
 
-use crate::packing::Packing;
+use crate::packing::{Order, Packing};
 
 /// The packings that a kernel set can read fast.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +68,12 @@ impl Windows {
 }
 
 impl Policy {
+    /// Whether [`Kernels::dense_int16_twice`](super::Kernels::dense_int16_twice) of these kernels is faster than two
+    /// products, so that it is worth scratch memory.
+    pub const fn takes_two_rows(&self) -> bool {
+        matches!(self.dense.order, Order::Pairs)
+    }
+
     /// Plain weights for all layers.
     pub const PLAIN: Policy = Policy {
         conv: Packing::PLAIN,

@@ -18,11 +18,12 @@ use ferrolite_schema::params::{GruParams, Sequence};
 use ferrolite_schema::{OpCode, Rounding};
 
 use super::recurrent::{
-    ENTRIES, LAST, Mask, Product, STEPS, Steps, Table, by_power, check_gates, check_sequence, expect_initial,
-    logistic, place_of, row, sum, tanh, to_int8, to_int16, walk,
+    ENTRIES, Inputs, LAST, Mask, Product, STEPS, Steps, Table, check_gates, check_sequence, expect_initial,
+    place_of, to_int16, walk,
 };
 use super::{Operator, no_overlap};
 use crate::error::Fault;
+use crate::gates::GruStep;
 use crate::kernels::Kernels;
 use crate::node::{Eval, Node, check_int8, check_multiplier};
 use crate::quant::requantize;
@@ -84,7 +85,7 @@ fn eval<K: Kernels>(eval: &Eval<'_>) {
 }
 
 /// Computes a checked op with these functions.
-pub(super) fn eval_all<K: Kernels, F: Functions>(eval: &Eval<'_>, p: &GruParams, functions: F) {
+pub(super) fn eval_all<K: Kernels, F: Cells>(eval: &Eval<'_>, p: &GruParams, functions: F) {
     let node = eval.node();
     let units = p.sequence.units;
     let of = |gates, rows: u32, columns| Product::of(node, gates, units.wrapping_mul(rows), columns);
@@ -118,38 +119,46 @@ pub struct Gru<'a, F = &'a Table> {
 }
 
 /// Scratch memory of one step.
-struct Memory<'a> {
+#[derive(Clone, Copy)]
+pub(super) struct Memory<'a> {
     /// The input's part of the gates.
-    a: &'a [Cell<i16>],
+    pub a: &'a [Cell<i16>],
     /// The hidden state's.
-    b: &'a [Cell<i16>],
+    pub b: &'a [Cell<i16>],
     /// The candidate's own product.
-    c: &'a [Cell<i16>],
+    pub c: &'a [Cell<i16>],
     /// The hidden state.
-    wide: &'a [Cell<i16>],
-    hidden: &'a [Cell<i8>],
+    pub wide: &'a [Cell<i16>],
+    pub hidden: &'a [Cell<i8>],
     /// That after the reset gate.
-    reset: &'a [Cell<i8>],
+    pub reset: &'a [Cell<i8>],
 }
 
-/// The functions of a layer's gates, results with 15 bits behind the point, and of its candidate.
-pub(super) trait Functions {
-    /// Of update and reset gate.
-    fn gate(&self, sum: i32) -> i32;
-    /// Of the candidate, in the scale of the hidden state.
-    fn candidate(&self, sum: i32) -> i32;
+/// How a layer computes its steps, of sums that are made: with functions of its own.
+pub(super) trait Cells {
+    /// See [`GruStep::after`].
+    fn after<K: Kernels>(&self, step: &GruStep, memory: &Memory<'_>);
+    /// See [`GruStep::reset`].
+    fn reset<K: Kernels>(&self, step: &GruStep, memory: &Memory<'_>);
+    /// See [`GruStep::before`].
+    fn before<K: Kernels>(&self, step: &GruStep, memory: &Memory<'_>);
 }
 
-/// Logistic function and hyperbolic tangent.
-impl Functions for &Table {
+/// Logistic function and hyperbolic tangent, which kernel sets make faster.
+impl Cells for &Table {
     #[inline(always)]
-    fn gate(&self, sum: i32) -> i32 {
-        logistic(self, sum)
+    fn after<K: Kernels>(&self, step: &GruStep, memory: &Memory<'_>) {
+        K::gru_after(step, self, memory.a, memory.b, memory.wide, memory.hidden);
     }
 
     #[inline(always)]
-    fn candidate(&self, sum: i32) -> i32 {
-        tanh(self, sum)
+    fn reset<K: Kernels>(&self, step: &GruStep, memory: &Memory<'_>) {
+        K::gru_reset(step, self, memory.a, memory.b, memory.wide, memory.reset);
+    }
+
+    #[inline(always)]
+    fn before<K: Kernels>(&self, step: &GruStep, memory: &Memory<'_>) {
+        K::gru_before(step, self, [memory.a, memory.b, memory.c], memory.wide, memory.hidden);
     }
 }
 
@@ -173,7 +182,7 @@ impl<'a> Memory<'a> {
 }
 
 #[allow(private_bounds)]
-impl<F: Functions> Gru<'_, F> {
+impl<F: Cells> Gru<'_, F> {
     /// Computes all steps. `initial` has the hidden states `[batches, units]`, `scratch` [`scratch_bytes`]; `out` has the
     /// hidden states of all steps and the last ones, empty where they are no results.
     pub fn run<K: Kernels>(
@@ -183,7 +192,8 @@ impl<F: Functions> Gru<'_, F> {
         scratch: &[Cell<u8>],
         [steps, last]: [&[Cell<i8>]; 2],
     ) {
-        let (units, features) = (self.p.sequence.units as usize, self.p.sequence.features as usize);
+        let (p, units) = (&self.p.sequence, self.p.sequence.units as usize);
+        let mut inputs = Inputs::new::<K>(p, GATES, scratch, scratch_bytes(p), &self.input, &self.mask);
         let Some(memory) = Memory::of(scratch, units) else { return };
         let begin = |batch: usize| {
             fill(memory.hidden, self.p.zero_point as i8);
@@ -200,73 +210,26 @@ impl<F: Functions> Gru<'_, F> {
         let mut way = Steps::new(&self.p.sequence, self.mask, self.p.zero_point);
         walk(&self.p.sequence, begin, |batch, at| {
             if way.enter(at) {
-                self.step::<K>(row(input, at, features), &memory);
+                let a = inputs.step::<K>(&self.input, input, at, memory.a);
+                self.step::<K>(&Memory { a, ..memory });
             }
             way.leave(batch, at, memory.hidden, steps, last);
         });
     }
 
-    fn step<K: Kernels>(&self, input: &[Cell<i8>], memory: &Memory<'_>) {
-        self.input.apply::<K>(input, memory.a);
+    fn step<K: Kernels>(&self, memory: &Memory<'_>) {
+        let &GruParams { multiplier, zero_point, .. } = self.p;
+        let step = GruStep { rounding: self.rounding, multiplier, zero_point };
         if self.p.reset_after == 1 {
             self.recurrent.apply::<K>(memory.hidden, memory.b);
-            self.after(memory);
+            self.functions.after::<K>(&step, memory);
         } else {
             let gates = memory.b.get(..(self.p.sequence.units as usize).wrapping_mul(2)).unwrap_or(&[]);
             self.recurrent.apply::<K>(memory.hidden, gates);
-            self.reset(memory);
+            self.functions.reset::<K>(&step, memory);
             self.candidate.apply::<K>(memory.reset, memory.c);
-            self.before(memory);
+            self.functions.before::<K>(&step, memory);
         }
-    }
-
-    /// One step of a layer whose reset gate acts after the product. This and those below are functions of their own, so that
-    /// they are compiled for speed.
-    #[inline(never)]
-    fn after(&self, memory: &Memory<'_>) {
-        let (gates, states) = (memory.a.as_chunks::<3>().0, memory.b.as_chunks::<3>().0);
-        let places = memory.wide.iter().zip(memory.hidden);
-        for (([az, ar, an], [bz, br, bn]), (wide, hidden)) in gates.iter().zip(states).zip(places) {
-            let r = self.functions.gate(sum(ar, br));
-            let part = by_power(r.wrapping_mul(bn.get().into()), -15, self.rounding);
-            let n = self.functions.candidate(to_int16(part.wrapping_add(an.get().into())));
-            self.enter(self.functions.gate(sum(az, bz)), n, wide, hidden);
-        }
-    }
-
-    /// The hidden state after the reset gate.
-    #[inline(never)]
-    fn reset(&self, memory: &Memory<'_>) {
-        let (gates, states) = (memory.a.as_chunks::<3>().0, memory.b.as_chunks::<2>().0);
-        let places = memory.wide.iter().zip(memory.reset);
-        for (([_, ar, _], [_, br]), (wide, reset)) in gates.iter().zip(states).zip(places) {
-            let r = self.functions.gate(sum(ar, br));
-            let h = by_power(r.wrapping_mul(wide.get().into()), -15, self.rounding);
-            reset.set(to_int8(h, self.p.multiplier, self.p.zero_point, self.rounding));
-        }
-    }
-
-    /// One step of a layer whose reset gate has acted before the product.
-    #[inline(never)]
-    fn before(&self, memory: &Memory<'_>) {
-        let (gates, states) = (memory.a.as_chunks::<3>().0, memory.b.as_chunks::<2>().0);
-        let places = memory.wide.iter().zip(memory.hidden);
-        for ((([az, _, an], [bz, _]), c), (wide, hidden)) in
-            gates.iter().zip(states).zip(memory.c).zip(places)
-        {
-            let n = self.functions.candidate(sum(an, c));
-            self.enter(self.functions.gate(sum(az, bz)), n, wide, hidden);
-        }
-    }
-
-    /// The new hidden state of a unit.
-    #[inline(always)]
-    fn enter(&self, z: i32, n: i32, wide: &Cell<i16>, hidden: &Cell<i8>) {
-        // 32,767 times 65,535 and what rounds it are below 2^31.
-        let kept = by_power(z.wrapping_mul(i32::from(wide.get()).wrapping_sub(n)), -15, self.rounding);
-        let h = to_int16(n.wrapping_add(kept));
-        wide.set(h as i16);
-        hidden.set(to_int8(h, self.p.multiplier, self.p.zero_point, self.rounding));
     }
 }
 
@@ -319,7 +282,7 @@ pub(super) fn operands_case(
     case: crate::cases::Case,
     p: &GruParams,
 ) -> crate::cases::Case {
-    use crate::ops::recurrent::{any_rounding, with_mask, with_results};
+    use crate::ops::recurrent::{any_rounding, with_mask, with_results, with_two_steps};
     use ferrolite_schema::{DType, Storage};
 
     let sequence = p.sequence;
@@ -332,5 +295,8 @@ pub(super) fn operands_case(
         }
     }
     case = with_mask(case, random, &sequence);
-    with_results(case, &sequence).scratch(scratch_bytes(&sequence))
+    // Some have room for two steps at once.
+    let own = scratch_bytes(&sequence);
+    let two = own.and_then(|own| with_two_steps(own, &sequence, GATES));
+    with_results(case, &sequence).scratch([own, two][random.below(2)])
 }

@@ -11,10 +11,11 @@
 use ferrolite_schema::OpCode;
 use ferrolite_schema::params::GruCurvesParams;
 
-use super::gru::{Functions, check_all, eval_all};
+use super::gru::{Cells, Memory, check_all, eval_all};
 use super::recurrent::{Curve, POINTS, curve, curve_at};
 use super::{Operator, no_overlap};
 use crate::error::Fault;
+use crate::gates::{Functions, GruStep};
 use crate::kernels::Kernels;
 use crate::node::{Eval, Node};
 
@@ -54,6 +55,23 @@ impl Functions for Curves<'_> {
     #[inline(always)]
     fn candidate(&self, sum: i32) -> i32 {
         curve_at(self.activation, sum)
+    }
+}
+
+impl Cells for Curves<'_> {
+    #[inline(always)]
+    fn after<K: Kernels>(&self, step: &GruStep, memory: &Memory<'_>) {
+        step.after(self, memory.a, memory.b, memory.wide, memory.hidden);
+    }
+
+    #[inline(always)]
+    fn reset<K: Kernels>(&self, step: &GruStep, memory: &Memory<'_>) {
+        step.reset(self, memory.a, memory.b, memory.wide, memory.reset);
+    }
+
+    #[inline(always)]
+    fn before<K: Kernels>(&self, step: &GruStep, memory: &Memory<'_>) {
+        step.before(self, [memory.a, memory.b, memory.c], memory.wide, memory.hidden);
     }
 }
 

@@ -16,7 +16,7 @@ use ferrolite_schema::params::{LstmParams, Sequence};
 use ferrolite_schema::{DType, OpCode, Rounding};
 
 use super::recurrent::{
-    ENTRIES, LAST, LAST_CELL, Mask, Product, STEPS, Steps, Table, check_gates, check_sequence,
+    ENTRIES, Inputs, LAST, LAST_CELL, Mask, Product, STEPS, Steps, Table, check_gates, check_sequence,
     expect_initial, place_of, row, to_int8, to_int16, walk,
 };
 use super::{Operator, no_overlap};
@@ -178,7 +178,9 @@ impl Lstm<'_> {
         [steps, last, last_cell]: [&[Cell<i8>]; 3],
         step: impl Fn(&[Cell<i16>], &[Cell<i16>], &[Cell<i16>], &[Cell<i8>]),
     ) {
-        let (units, features) = (self.p.sequence.units as usize, self.p.sequence.features as usize);
+        let units = self.p.sequence.units as usize;
+        let own = scratch_bytes(&self.p.sequence);
+        let mut inputs = Inputs::new::<K>(&self.p.sequence, GATES, scratch, own, &self.input, &self.mask);
         let gates = units.wrapping_mul(2 * GATES as usize);
         let Some((a, rest)) = scratch.split_at_checked(gates) else { return };
         let Some((b, rest)) = rest.split_at_checked(gates) else { return };
@@ -214,7 +216,7 @@ impl Lstm<'_> {
         walk(&self.p.sequence, begin, |batch, at| {
             let (hidden, cell) = of(batch);
             if way.enter(at) {
-                self.input.apply::<K>(row(input, at, features), a);
+                let a = inputs.step::<K>(&self.input, input, at, a);
                 self.recurrent.apply::<K>(hidden, b);
                 step(a, b, cell, hidden);
             }
@@ -280,7 +282,7 @@ pub(super) fn operands_case(
     case: crate::cases::Case,
     p: &LstmParams,
 ) -> crate::cases::Case {
-    use crate::ops::recurrent::{any_rounding, with_mask, with_results};
+    use crate::ops::recurrent::{any_rounding, with_mask, with_results, with_two_steps};
     use ferrolite_schema::Storage;
 
     let sequence = p.sequence;
@@ -297,5 +299,8 @@ pub(super) fn operands_case(
         }
     }
     case = with_mask(case, random, &sequence);
-    with_results(case, &sequence).scratch(scratch_bytes(&sequence))
+    // Some have room for two steps at once.
+    let own = scratch_bytes(&sequence);
+    let two = own.and_then(|own| with_two_steps(own, &sequence, GATES));
+    with_results(case, &sequence).scratch([own, two][random.below(2)])
 }

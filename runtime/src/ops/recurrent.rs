@@ -9,10 +9,10 @@ use super::broadcast;
 use crate::error::Fault;
 pub use crate::gates::{Curve, POINTS, Table, logistic, table, tanh};
 pub(super) use crate::gates::{ENTRIES, by_power, curve_at, sum, to_int8, to_int16};
-use crate::kernels::{Kernels, Portable, Stage};
+use crate::kernels::{Kernels, Portable, Stage, twice_bytes};
 use crate::node::{Eval, Node};
-use crate::packing::{Matrix, Packing, Shape};
-use crate::tensor::{TensorView, copy, fill};
+use crate::packing::{Matrix, Packing, Shape, round_up};
+use crate::tensor::{TensorView, cells_of, copy, fill};
 
 /// Bits of [`Sequence::results`].
 pub const STEPS: u32 = 1;
@@ -219,6 +219,90 @@ impl<'a> Product<'a> {
         } else {
             apply_foreign(self, input, out);
         }
+    }
+}
+
+/// Scratch memory of a layer whose own is `own` bytes, with room to make the input's part of so many gates for two steps at
+/// once: each word of weights is read once for both. Layers without that room make one step after the other.
+pub fn with_two_steps(own: u32, p: &Sequence, gates: u32) -> Option<u32> {
+    let sums = p.units.checked_mul(gates)?.checked_mul(2)?;
+    round_up::<4>(own)?.checked_add(twice_bytes(p.features)?)?.checked_add(sums)
+}
+
+/// The input's part of the gates, step by step, or of two steps at once where there is room.
+pub(super) struct Inputs<'a> {
+    p: &'a Sequence,
+    /// Scratch memory of a product of two rows, and the second step's part; empty for one step at a time.
+    tile: &'a [Cell<u8>],
+    second: &'a [Cell<i16>],
+    /// Rows from one step to the next, modulo 2^32.
+    distance: usize,
+    /// Steps that are left of the sequence.
+    left: u32,
+    /// The second step's part is made.
+    ahead: bool,
+}
+
+impl<'a> Inputs<'a> {
+    /// Those of a layer with so many gates, of whose scratch memory it uses `own` bytes itself. Where a mask leaves out
+    /// steps, none is made ahead.
+    #[inline(always)]
+    pub fn new<K: Kernels>(
+        p: &'a Sequence,
+        gates: u32,
+        scratch: &'a [Cell<u8>],
+        own: Option<u32>,
+        product: &Product<'_>,
+        mask: &Mask<'_>,
+    ) -> Inputs<'a> {
+        let mut inputs = Inputs { p, tile: &[], second: &[], distance: 0, left: p.steps, ahead: false };
+        if !K::TWICE || mask.truth.is_some() || product.weights.shape.packing != K::POLICY.dense {
+            return inputs;
+        }
+        let start = own.and_then(round_up::<4>).map_or(usize::MAX, |own| own as usize);
+        let bytes = twice_bytes(p.features).map_or(usize::MAX, |bytes| bytes as usize);
+        let room = scratch.get(start..).and_then(|room| room.split_at_checked(bytes));
+        let sums = (p.units as usize).wrapping_mul(gates as usize);
+        if let Some((tile, rest)) = room
+            && let Some(second) = cells_of(rest).and_then(|rest: &[Cell<i16>]| rest.get(..sums))
+        {
+            let distance = if p.time_major == 0 { 1 } else { p.batches as usize };
+            let distance = if p.reverse == 1 { distance.wrapping_neg() } else { distance };
+            inputs = Inputs { tile, second, distance, ..inputs };
+        }
+        inputs
+    }
+
+    /// The part of the step at this place, which lies in `sums` or beside it.
+    #[inline(always)]
+    pub fn step<'b, K: Kernels>(
+        &mut self,
+        product: &Product<'_>,
+        input: &[Cell<i8>],
+        at: usize,
+        sums: &'b [Cell<i16>],
+    ) -> &'b [Cell<i16>]
+    where
+        'a: 'b,
+    {
+        let features = self.p.features as usize;
+        let first = row(input, at, features);
+        if K::TWICE && !self.second.is_empty() {
+            let left = self.left;
+            self.left = if left == 1 { self.p.steps } else { left.wrapping_sub(1) };
+            if self.ahead {
+                self.ahead = false;
+                return self.second;
+            }
+            if left > 1 {
+                self.ahead = true;
+                let rows = [first, row(input, at.wrapping_add(self.distance), features)];
+                K::dense_int16_twice(rows, self.tile, &product.weights, &product.stage, [sums, self.second]);
+                return sums;
+            }
+        }
+        product.apply::<K>(first, sums);
+        sums
     }
 }
 

@@ -54,7 +54,7 @@ impl Pair {
         self.finish_int16(channels, channel).map(|y| y.clamp(-128, 127) as i8)
     }
 
-    fn finish_int16(&self, channels: &Channels<'_>, channel: usize) -> [i16; 2] {
+    pub(super) fn finish_int16(&self, channels: &Channels<'_>, channel: usize) -> [i16; 2] {
         let doubled = self.r.wrapping_sub(self.p) >> 7;
         [channels.finish_int16(channel, self.p << 1), channels.finish_int16(channel + 1, doubled)]
     }

@@ -30,6 +30,7 @@ mod pool;
 mod running;
 mod softmax;
 mod strips;
+mod twice;
 mod winograd;
 
 use core::cell::Cell;
@@ -45,7 +46,7 @@ use super::{
     Band, Between, Cells, Column, Delays, Kernels, Lines, Outputs, Planes, Policy, Rows, Stage, Strips, TILE,
     Tiles, portable, taps, thumb2,
 };
-use crate::gates::LstmStep;
+use crate::gates::{GruStep, LstmStep, Table};
 use crate::packing::{Matrix, Shape};
 use crate::tensor::{TensorView, cells_of, zip_words};
 use crate::winograd::Filters;
@@ -59,6 +60,7 @@ impl Kernels for Armv7em {
     const POLICY: Policy = Policy::ARMV7EM;
     const WIDE_POOLS: bool = true;
     const SWAPPED: bool = true;
+    const TWICE: bool = true;
 
     type Tiled<'a> = conv::Tiled<'a>;
 
@@ -91,12 +93,56 @@ impl Kernels for Armv7em {
         clamp(stage, out);
     }
 
+    #[inline(never)]
     fn dense_int16(input: &[Cell<i8>], weights: &Matrix<'_>, stage: &Stage<'_>, out: &[Cell<i16>]) {
         leaf::dense_int16(input, weight_words(weights), &Channels::all(stage), out);
     }
 
+    #[inline]
+    fn dense_int16_twice(
+        inputs: [&[Cell<i8>]; 2],
+        tile: &[Cell<u8>],
+        weights: &Matrix<'_>,
+        stage: &Stage<'_>,
+        out: [&[Cell<i16>]; 2],
+    ) {
+        twice::dense_int16(inputs, tile, weights, stage, out);
+    }
+
     fn lstm(step: &LstmStep<'_>, a: &[Cell<i16>], b: &[Cell<i16>], cell: &[Cell<i16>], hidden: &[Cell<i8>]) {
         gates::lstm(step, a, b, cell, hidden);
+    }
+
+    fn gru_after(
+        step: &GruStep,
+        table: &Table,
+        a: &[Cell<i16>],
+        b: &[Cell<i16>],
+        wide: &[Cell<i16>],
+        hidden: &[Cell<i8>],
+    ) {
+        gates::gru_after(step, table, (a, b), wide, hidden);
+    }
+
+    fn gru_reset(
+        step: &GruStep,
+        table: &Table,
+        a: &[Cell<i16>],
+        b: &[Cell<i16>],
+        wide: &[Cell<i16>],
+        reset: &[Cell<i8>],
+    ) {
+        gates::gru_reset(step, table, (a, b), wide, reset);
+    }
+
+    fn gru_before(
+        step: &GruStep,
+        table: &Table,
+        sums: [&[Cell<i16>]; 3],
+        wide: &[Cell<i16>],
+        hidden: &[Cell<i8>],
+    ) {
+        gates::gru_before(step, table, sums, wide, hidden);
     }
 
     fn delays(delays: &Delays<'_, i8>, newest: &[Cell<i8>], state: &[Cell<i8>], out: &[Cell<i8>]) {
