@@ -5,15 +5,17 @@
 //! batch), and what it needs beyond: `with=16` (the shape of the second operand, which is broadcast), `scales=even`
 //! (halves occur in the results, so a sum has no factors), `axes=0,1`, `axis=2` (CONCATENATION, SPLIT and PACK have two parts),
 //! `by=2,0,1` (a permutation, or amounts of padding on both sides), `step=1,2,1`, `size=8,8,16`, `indices=64`,
-//! `to=32x32`, `from=int16` (for QUANTIZE, instead of reals), and a window, `3x3/2`.
+//! `to=32x32`, `count=4` (TOPK_V2), `coordinates=2` (GATHER_ND), `from=int16` or another type (of operands, instead of
+//! int8, and of reals for QUANTIZE), `to=int16` (CAST), and a window, `3x3/2`.
 
 use anyhow::{Context, Result, anyhow, bail};
 use ferrolite::board::{self, BatchItem, Board, RunOptions};
 use ferrolite::emit::{self, Options};
 use ferrolite::graph::{
-    Activation, ArgMinMax, Binary, BinaryKind, Concat, Cumsum, DType, Gather, Graph, Node, Op, Pack, Pad,
-    Padding, Pool2d, PoolKind, Quantization, Reduce, ReduceKind, ResizeBilinear, ResizeNearest, Slice,
-    Softmax, Split, Transpose, UnaryKind, Unpack, Value, ValueId, Window,
+    Activation, ArgMinMax, Binary, BinaryKind, Cast, Compare, CompareKind, Concat, Cumsum, DType, Gather,
+    GatherNd, Graph, LogicKind, Node, Op, Pack, Pad, Padding, Pool2d, PoolKind, Quantization, Reduce,
+    ReduceKind, ResizeBilinear, ResizeNearest, Slice, Softmax, Split, TopK, Transpose, UnaryKind, Unpack,
+    Value, ValueId, Window,
 };
 use ferrolite::reference::infer_shape;
 
@@ -94,7 +96,27 @@ impl Case {
     }
 
     fn axis(&self) -> Result<usize> {
-        Ok(self.list("axis")?.first().copied().unwrap_or(0) as usize)
+        self.number("axis")
+    }
+
+    fn number(&self, key: &str) -> Result<usize> {
+        Ok(self.list(key)?.first().copied().unwrap_or(0) as usize)
+    }
+
+    /// The type that a word names.
+    fn dtype(&self, key: &str) -> Option<DType> {
+        let types = [
+            DType::Int8,
+            DType::UInt8,
+            DType::Int16,
+            DType::Int32,
+            DType::Int64,
+            DType::Float32,
+            DType::Bool,
+        ];
+        types
+            .into_iter()
+            .find(|dtype| self.word(key).is_some_and(|word| format!("{dtype:?}").to_lowercase() == word))
     }
 
     /// The operator of the graph. Those of images have a batch of one before their shape.
@@ -119,6 +141,18 @@ impl Case {
             "mul" => binary(BinaryKind::Mul),
             "maximum" => binary(BinaryKind::Maximum),
             "minimum" => binary(BinaryKind::Minimum),
+            "div" => binary(BinaryKind::Div),
+            "squared_difference" => binary(BinaryKind::SquaredDifference),
+            "greater" => Op::Compare(Compare { kind: CompareKind::Greater, rounded: true }),
+            "equal" => Op::Compare(Compare { kind: CompareKind::Equal, rounded: true }),
+            "logical_and" => Op::Logic(LogicKind::And),
+            "select_v2" => Op::Select,
+            "prelu" => Op::Prelu,
+            "log_softmax" => Op::LogSoftmax,
+            "l2_normalization" => Op::L2Normalization,
+            "topk_v2" => Op::TopK(TopK { count: self.number("count")?, largest: true }),
+            "cast" => Op::Cast(Cast { stored: true }),
+            "gather_nd" => Op::GatherNd(GatherNd { batch_dims: 0 }),
             "tanh" => Op::Unary(UnaryKind::Tanh),
             "logistic" => Op::Unary(UnaryKind::Logistic),
             "relu" => Op::Unary(UnaryKind::Relu),
@@ -161,7 +195,7 @@ impl Case {
             }
             "pack" => Op::Pack(Pack { axis: self.axis()? }),
             "unpack" => Op::Unpack(Unpack { axis: self.axis()? }),
-            "gather" => Op::Gather(Gather { axis: 0, batch_dims: 0 }),
+            "gather" => Op::Gather(Gather { axis: self.axis().unwrap_or(0), batch_dims: 0 }),
             "arg_max" => Op::ArgMinMax(ArgMinMax { axis: self.axis()?, largest: true }),
             "cumsum" => Op::Cumsum(Cumsum { axis: self.axis()?, exclusive: false, reverse: false, start: 0 }),
             "quantize" => Op::Quantize,
@@ -178,27 +212,46 @@ impl Case {
         if image {
             shape.insert(0, 1);
         }
-        let from = match (&op, self.word("from")) {
-            (_, Some("int16")) => (DType::Int16, (0.001, 0)),
-            (Op::Quantize, _) => (DType::Float32, USUAL),
-            _ => (DType::Int8, USUAL),
+        // Int16 stands for what int8 does, in smaller steps.
+        let scaled = |dtype: DType, (scale, zero_point): (f32, i32)| match dtype {
+            DType::Int16 => (scale / 256.0, 0),
+            _ => (scale, zero_point),
+        };
+        let from = match (&op, self.dtype("from")) {
+            (_, Some(dtype)) => dtype,
+            (Op::Quantize, _) => DType::Float32,
+            (Op::Logic(_) | Op::Select, _) => DType::Bool,
+            _ => DType::Int8,
         };
         let even = self.word("scales").is_some();
-        let mut inputs = vec![tensor(&mut graph, "a", shape.clone(), from.0, from.1)];
+        let mut inputs = vec![tensor(&mut graph, "a", shape.clone(), from, scaled(from, USUAL))];
+        let with = self.word("with").map_or(Some(shape.clone()), |shape| numbers(shape, 'x'));
+        let with = with.with_context(|| format!("`{}`: a shape", self.words))?;
         match &op {
             Op::Binary(binary) => {
-                let shape_of = self.word("with").map_or(Some(shape.clone()), |shape| numbers(shape, 'x'));
-                let shape_of = shape_of.with_context(|| format!("`{}`: a shape", self.words))?;
                 let same = matches!(binary.kind, BinaryKind::Maximum | BinaryKind::Minimum);
                 let other = if even { 0.5 } else { 0.71723 };
                 let quantization = if same { USUAL } else { (other * USUAL.0, 9) };
-                inputs.push(tensor(&mut graph, "b", shape_of, DType::Int8, quantization));
+                inputs.push(tensor(&mut graph, "b", with, from, scaled(from, quantization)));
+            }
+            Op::Compare(_) | Op::Prelu => {
+                inputs.push(tensor(&mut graph, "b", with, from, scaled(from, (0.71723 * USUAL.0, 9))));
+            }
+            Op::Logic(_) => inputs.push(tensor(&mut graph, "b", with, from, USUAL)),
+            // The condition comes first, and may be of another shape than the elements.
+            Op::Select => {
+                inputs.push(tensor(&mut graph, "x", with.clone(), DType::Int8, USUAL));
+                inputs.push(tensor(&mut graph, "y", with, DType::Int8, USUAL));
             }
             Op::Concat(_) | Op::Pack(_) => {
-                inputs.push(tensor(&mut graph, "b", shape.clone(), DType::Int8, USUAL));
+                inputs.push(tensor(&mut graph, "b", shape.clone(), from, scaled(from, USUAL)));
+            }
+            Op::GatherNd(_) => {
+                let (count, coordinates) = (self.number("indices")?, self.number("coordinates")?);
+                inputs.push(tensor(&mut graph, "indices", vec![count, coordinates], DType::Int32, USUAL));
             }
             Op::Gather(_) => {
-                let count = self.list("indices")?.first().copied().unwrap_or(1) as usize;
+                let count = self.number("indices")?;
                 inputs.push(tensor(&mut graph, "indices", vec![count], DType::Int32, USUAL));
             }
             _ => {}
@@ -224,12 +277,20 @@ impl Case {
                 let count = shape.remove(unpack.axis);
                 vec![shape; count]
             }
+            Op::TopK(top) => {
+                *shape.last_mut().context("no dimension")? = top.count;
+                vec![shape; 2]
+            }
             _ => {
                 let shapes: Vec<Option<&[usize]>> = shapes.into_iter().map(Some).collect();
                 vec![infer_shape(&node, &shapes).map_err(crate::measure::message)?]
             }
         };
         let (dtype, quantization) = match &node.op {
+            Op::Compare(_) | Op::Logic(_) => (DType::Bool, USUAL),
+            Op::Cast(_) => (self.dtype("to").with_context(|| format!("`{}` needs to=", self.words))?, USUAL),
+            Op::LogSoftmax => (DType::Int8, (1.0 / 16.0, 127)),
+            Op::L2Normalization => (DType::Int8, (1.0 / 128.0, 0)),
             Op::Binary(binary) => match binary.kind {
                 BinaryKind::Add | BinaryKind::Sub if even => (DType::Int8, (0.1, 3)),
                 BinaryKind::Add | BinaryKind::Sub => (DType::Int8, (0.07919, 3)),
@@ -243,9 +304,22 @@ impl Case {
             Op::Cumsum(_) => (DType::Int8, (0.4, 5)),
             Op::ArgMinMax(_) => (DType::Int32, USUAL),
             Op::Dequantize => (DType::Float32, USUAL),
+            Op::Prelu => (DType::Int8, (0.07, 3)),
             _ => (DType::Int8, USUAL),
         };
+        // What int8 gives int8, other types give themselves.
+        let (dtype, quantization) = match (dtype, from) {
+            (DType::Int8, DType::Int16) if !matches!(node.op, Op::Quantize) => {
+                let zero =
+                    matches!(node.op, Op::Softmax(_) | Op::Unary(UnaryKind::Logistic | UnaryKind::Tanh));
+                (from, if zero { (1.0 / 32768.0, 0) } else { scaled(from, quantization) })
+            }
+            (DType::Int8, DType::Int32) => (from, quantization),
+            other => (other.0, quantization),
+        };
         for (index, shape) in results.into_iter().enumerate() {
+            // Behind what TOPK_V2 finds come its places.
+            let dtype = if index == 1 && matches!(node.op, Op::TopK(_)) { DType::Int32 } else { dtype };
             node.outputs.push(tensor(&mut graph, &format!("y{index}"), shape, dtype, quantization));
         }
         graph.inputs = inputs;
@@ -273,7 +347,8 @@ impl Case {
 
     /// The most cycles an element that are asked for; instructions on cores without a model of cycles.
     fn asked(&self, board: &Board) -> Option<f64> {
-        let table = matches!(self.name.as_str(), "tanh" | "logistic" | "relu" | "hard_swish");
+        let table = matches!(self.name.as_str(), "tanh" | "logistic" | "relu" | "hard_swish")
+            && self.word("from").is_none();
         match board.name {
             "qemu-cortex-m4" | "qemu-cortex-m33" => Some(match self.name.as_str() {
                 _ if table => 3.0,
@@ -310,6 +385,7 @@ fn inputs(graph: &Graph) -> Vec<u8> {
         let value = graph.value(id);
         for _ in 0..value.shape.iter().product() {
             match value.dtype {
+                DType::Bool => bytes.push(random() & 1),
                 DType::Int32 => bytes.extend(i32::from(random() & 31).to_le_bytes()),
                 DType::Int16 => bytes.extend((i16::from(random() as i8) * 100).to_le_bytes()),
                 DType::Float32 => bytes.extend((f32::from(random() as i8) * 0.05).to_le_bytes()),
