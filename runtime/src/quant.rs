@@ -81,38 +81,39 @@ pub fn requantize_double(x: i32, multiplier: Multiplier) -> i32 {
 }
 
 /// [`requantize_double`] by a multiplier that shifts to the right, and a zero point, with what is the same for all numbers
-/// made once: for accumulators and zero points below 2^29.
+/// made once: for accumulators of at most 2^30 and zero points below 2^28. A multiplier below a half takes any accumulator.
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(C)]
 pub(crate) struct Right {
-    /// Twice the mantissa, which may lack the bit above a word, and all bits where it does.
+    /// Twice the mantissa, which lacks the bit above a word.
     twice: i32,
-    lacks: i32,
     /// The shift, but for one bit.
     shift: u32,
     /// Twice the zero point, and one half of what is cut off last.
     term: i32,
 }
 
+/// The multiplier of one half.
+pub(crate) const HALF: Multiplier = Multiplier { mantissa: 1 << 30, shift: 0 };
+
 impl Right {
-    /// `None` for other multipliers.
+    /// That of one half, for even numbers: there is no other way to say it with a shift.
+    pub(crate) const HALF: Right = Right { twice: 0, shift: 0, term: 1 };
+
+    /// `None` for other multipliers, and for such as [`multiplier`] does not make.
     #[inline(always)]
     pub(crate) fn new(multiplier: Multiplier, zero_point: i32) -> Option<Right> {
-        let twice = multiplier.mantissa.wrapping_mul(2);
+        let Multiplier { mantissa, shift } = multiplier;
         let term = zero_point.wrapping_mul(2).wrapping_add(1);
-        (multiplier.shift < 0).then_some(Right {
-            twice,
-            lacks: twice >> 31,
-            shift: !multiplier.shift as u32,
-            term,
-        })
+        let is_usual = shift < 0 && mantissa >= 1 << 30;
+        is_usual.then_some(Right { twice: mantissa.wrapping_mul(2), shift: !shift as u32, term })
     }
 
     /// The product of gemmlowp is the upper word of that with twice the factor.
     #[inline(always)]
     pub(crate) fn scale(&self, x: i32) -> i32 {
         let high = ((i64::from(x) * i64::from(self.twice) + (1 << 31)) >> 32) as i32;
-        let high = high.wrapping_add(x & self.lacks);
+        let high = high.wrapping_add(x);
         let half = high.wrapping_add(high >> 31).wrapping_shr(self.shift);
         half.wrapping_add(self.term) >> 1
     }
@@ -323,14 +324,15 @@ mod tests {
 
         #[test]
         fn shifts_to_the_right_are_double_roundings(
-            x in -(1 << 29)..1i32 << 29,
-            mantissa in 0..=i32::MAX,
+            x in -(1 << 30)..=1i32 << 30,
+            mantissa in 1i32 << 30..=i32::MAX,
             shift in -31i32..0,
-            zero_point in -(1 << 29)..1i32 << 29,
+            zero_point in -(1 << 28)..1i32 << 28,
         ) {
             let m = Multiplier { mantissa, shift };
             let right = Right::new(m, zero_point).unwrap();
             prop_assert_eq!(right.scale(x), requantize_double(x, m) + zero_point);
+            prop_assert_eq!(Right::HALF.scale(x & !1), requantize_double(x & !1, HALF));
         }
 
         /// The definition: the product and a half, rounded down.

@@ -141,6 +141,26 @@ impl<'a, T: Element> TensorView<'a, T> {
         })
     }
 
+    /// `count` groups of `N` elements, `step` groups apart from the `first` on; none where the view ends before the last.
+    #[inline(always)]
+    pub fn groups<const N: usize>(
+        self,
+        first: usize,
+        step: usize,
+        count: usize,
+    ) -> impl Iterator<Item = [T; N]> + 'a {
+        let last = count.wrapping_sub(1).checked_mul(step).and_then(|reach| reach.checked_add(first));
+        let there = last.is_some_and(|last| last < self.len / N.max(1));
+        let mut place = self.first.cast::<[T; N]>().wrapping_add(first);
+        (0..if there { count } else { 0 }).map(move |_| {
+            // SAFETY: the last of them is there, as just found, and so are those before; elements of a byte have any
+            // alignment, others that of the view. Otherwise as in `at`.
+            let group = unsafe { place.read() };
+            place = place.wrapping_add(step);
+            group
+        })
+    }
+
     /// The same memory as bytes.
     pub fn bytes(self) -> TensorView<'a, u8> {
         TensorView { first: self.first.cast(), len: self.len * size_of::<T>(), memory: PhantomData }
@@ -171,6 +191,23 @@ impl TensorView<'_, i8> {
         } else {
             0
         }
+    }
+}
+
+/// `out[i] = f(a[i], b[i])` for as many elements as all three have. Each is read before it is written, so `out` may lie over an
+/// operand.
+#[inline(always)]
+pub fn zip_with<T: Element, O: Element>(
+    a: TensorView<'_, T>,
+    b: TensorView<'_, T>,
+    out: &[Cell<O>],
+    mut f: impl FnMut(T, T) -> O,
+) {
+    let (mut p, mut q) = (a.first, b.first);
+    for cell in out.iter().take(a.len.min(b.len)) {
+        // SAFETY: no more elements are read than there are; otherwise as in `at`.
+        cell.set(f(unsafe { p.read() }, unsafe { q.read() }));
+        (p, q) = (p.wrapping_add(1), q.wrapping_add(1));
     }
 }
 

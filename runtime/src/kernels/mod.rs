@@ -87,7 +87,7 @@ pub(crate) use near::quantize_by_integers;
 pub use planes::{Planes, Size};
 pub use policy::{Few, Policy, Windows, has_winograd, policy};
 pub use portable::Portable;
-pub(crate) use portable::softmax_int16;
+pub(crate) use portable::{cycles, softmax_int16};
 pub use resize::Between;
 pub use running::Column;
 #[cfg(any(kernels = "rv32im", not(device)))]

@@ -15,7 +15,7 @@ use super::int16::{self, check_int16};
 use super::{Operator, broadcast};
 use crate::error::Fault;
 use crate::node::{Eval, Node, check_multiplier};
-use crate::quant::requantize;
+use crate::quant::{HALF, Right, requantize};
 use crate::tensor::TensorView;
 
 /// The operator.
@@ -57,18 +57,31 @@ pub fn add_int16(
     b: TensorView<'_, i16>,
     out: &[Cell<i16>],
 ) {
-    let sum = &p.sum;
-    let term = |x: i16, term: &Term| {
+    let sum = p.sum;
+    let clamped = move |y: i32| y.max(sum.min).min(sum.max) as i16;
+    // Without zero points, terms are at most 2^30 before they are scaled, and half of that then.
+    let right = |term: &Term| {
+        if term.multiplier == HALF { Some(Right::HALF) } else { Right::new(term.multiplier, 0) }
+            .filter(|_| rounding == Rounding::Double && term.zero_point == 0)
+    };
+    if let (Some(of_a), Some(of_b), Some(of_sum)) =
+        (right(&sum.a), right(&sum.b), Right::new(sum.multiplier, sum.zero_point))
+    {
+        broadcast::each(&p.shape, a, b, out, move |a: i16, b: i16| {
+            let scaled = |x: i16, by: &Right| by.scale(i32::from(x).wrapping_shl(LEFT_SHIFT));
+            let b = scaled(b, &of_b).wrapping_mul(sum.sign);
+            clamped(of_sum.scale(scaled(a, &of_a).wrapping_add(b)))
+        });
+        return;
+    }
+    let term = move |x: i16, term: &Term| {
         let x = i32::from(x).wrapping_sub(term.zero_point).wrapping_shl(LEFT_SHIFT);
         requantize(x, term.multiplier, rounding)
     };
-    let mut places = out.iter();
-    broadcast::positions(&p.shape, |at_a, at_b| {
-        let Some(place) = places.next() else { return };
-        let b = term(b.at(at_b), &sum.b);
-        let b = if sum.sign < 0 { b.wrapping_neg() } else { b };
-        let raw = requantize(term(a.at(at_a), &sum.a).wrapping_add(b), sum.multiplier, rounding);
-        place.set(raw.wrapping_add(sum.zero_point).max(sum.min).min(sum.max) as i16);
+    broadcast::each(&p.shape, a, b, out, move |a: i16, b: i16| {
+        let b = term(b, &sum.b).wrapping_mul(sum.sign);
+        let raw = requantize(term(a, &sum.a).wrapping_add(b), sum.multiplier, rounding);
+        clamped(raw.wrapping_add(sum.zero_point))
     });
 }
 

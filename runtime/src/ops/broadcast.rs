@@ -13,8 +13,9 @@ use ferrolite_schema::params::Broadcast;
 use ferrolite_schema::{DType, Tensor};
 
 use crate::error::Fault;
+use crate::kernels::cycles;
 use crate::node::Node;
-use crate::tensor::{TensorView, copy_short, fill_short, runs as tensor_runs};
+use crate::tensor::{Element, TensorView, copy_short, fill_short, runs as tensor_runs, zip_with};
 
 fn is_repeated(mask: u32, axis: u32) -> bool {
     mask & 1u32.wrapping_shl(axis) != 0
@@ -125,8 +126,91 @@ pub fn positions(shape: &Broadcast, visit: impl FnMut(usize, usize)) {
     walk(&mut axes(shape), visit);
 }
 
-/// Bytes that a short operand is repeated to.
+/// Elements of the output that lie side by side, and where they are in the operands.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Row {
+    /// The first element of each operand.
+    pub first: [usize; 2],
+    /// How far it is to the next, 0 or 1.
+    pub step: [usize; 2],
+    /// How many.
+    pub count: usize,
+}
+
+/// Visits the rows of the output in order.
+pub(super) fn rows(shape: &Broadcast, mut visit: impl FnMut(Row)) {
+    let mut axes = axes(shape);
+    let [.., inner] = &mut axes;
+    let (count, step) = (inner.dim as usize, [inner.step_a, inner.step_b]);
+    inner.dim = 1;
+    walk(&mut axes, |at_a, at_b| visit(Row { first: [at_a, at_b], step, count }));
+}
+
+/// `out[i] = f(a[i], b[i])` for all elements, in order: an operand's element is read before any behind it is written.
+#[inline(always)]
+pub(super) fn each<T: Copies, O: Element>(
+    shape: &Broadcast,
+    a: TensorView<'_, T>,
+    b: TensorView<'_, T>,
+    out: &[Cell<O>],
+    f: impl FnMut(T, T) -> O + Copy,
+) {
+    runs(shape, a, b, out, |a, b, out| pairs(a, b, out, f));
+}
+
+/// A run. A function of its own: compiled into the walk over all runs, registers did not suffice. What `f` knows is its
+/// own, too: what is written could be what it refers to.
+#[inline(never)]
+fn pairs<T: Element, O: Element>(
+    a: TensorView<'_, T>,
+    b: TensorView<'_, T>,
+    out: &[Cell<O>],
+    mut f: impl FnMut(T, T) -> O + Copy,
+) {
+    cycles(a, b, out, |a, b, out| zip_with(a, b, out, &mut f));
+}
+
+/// Elements that a short operand is repeated to.
 const REPEATED: usize = 128;
+
+/// Elements of operands that are repeated. The functions are not generic, so that they are compiled once, for speed.
+pub trait Copies: Element {
+    /// Makes a run of copies of each element; how many elements that are.
+    fn spread(x: TensorView<'_, Self>, run: usize, copies: &[Cell<Self>]) -> usize;
+
+    /// Copies a short operand side by side to `place`, up to a run and in whole copies, if the run is longer; how many
+    /// elements that are.
+    fn repeat(x: TensorView<'_, Self>, run: usize, place: &[Cell<Self>]) -> usize;
+}
+
+impl Copies for i8 {
+    fn spread(x: TensorView<'_, i8>, run: usize, copies: &[Cell<i8>]) -> usize {
+        spread(x, run, copies)
+    }
+
+    fn repeat(x: TensorView<'_, i8>, run: usize, place: &[Cell<i8>]) -> usize {
+        repeat(x, run, place)
+    }
+}
+
+impl Copies for i16 {
+    #[inline(never)]
+    fn spread(x: TensorView<'_, i16>, run: usize, copies: &[Cell<i16>]) -> usize {
+        tensor_runs(copies, run)
+            .zip(x.iter())
+            .for_each(|(place, x)| place.iter().for_each(|cell| cell.set(x)));
+        x.len().wrapping_mul(run)
+    }
+
+    #[inline(never)]
+    fn repeat(x: TensorView<'_, i16>, run: usize, place: &[Cell<i16>]) -> usize {
+        if x.len() > REPEATED / 2 || x.len() >= run || x.is_empty() {
+            return 0;
+        }
+        let copies = tensor_runs(place.get(..run).unwrap_or(place), x.len());
+        copies.map(|copy| copy.iter().zip(x.iter()).map(|(cell, x)| cell.set(x)).count()).sum()
+    }
+}
 
 /// Walks the output in runs and hands `kernel` the elements of both operands that belong to a run: as many as the run
 /// has, or fewer, which are then repeated over and over. A run is the innermost dimension, or the two innermost ones
@@ -137,12 +221,12 @@ const REPEATED: usize = 128;
 /// What is shorter than half of `REPEATED` comes as some copies side by side, so that kernels have vectors to work on.
 /// Where one operand has an element for each run and the other one is as large as the output, some runs come at once, as
 /// there is room for copies: `[8, 8, 16] * [8, 8, 1]` is eight times 128 elements.
-pub fn runs(
+pub fn runs<T: Copies, O: Element>(
     shape: &Broadcast,
-    a: TensorView<'_, i8>,
-    b: TensorView<'_, i8>,
-    out: &[Cell<i8>],
-    kernel: impl Fn(TensorView<'_, i8>, TensorView<'_, i8>, &[Cell<i8>]),
+    a: TensorView<'_, T>,
+    b: TensorView<'_, T>,
+    out: &[Cell<O>],
+    mut kernel: impl FnMut(TensorView<'_, T>, TensorView<'_, T>, &[Cell<O>]),
 ) {
     let mut axes = axes(shape);
     let [.., outer, inner] = &mut axes;
@@ -174,13 +258,16 @@ pub fn runs(
         let [first, ..] = &mut axes;
         *first = Axis { dim: groups as u32, at: 0, step_a, step_b };
     }
-    let copies = [const { Cell::new(0i8) }; REPEATED];
+    let copies = [(); REPEATED].map(|()| Cell::new(T::zeroed()));
     let mut rest = out;
     walk(&mut axes, |at_a, at_b| {
         let (out, behind) = rest.split_at_checked(many).unwrap_or((rest, &[]));
         let few = short.range(if of_a { at_a } else { at_b }, len);
-        let copied =
-            if each && run <= REPEATED / 2 { spread(few, run, &copies) } else { repeat(few, run, &copies) };
+        let copied = if each && run <= REPEATED / 2 {
+            T::spread(few, run, &copies)
+        } else {
+            T::repeat(few, run, &copies)
+        };
         let few = if copied == 0 { few } else { TensorView::from_cells(&copies).range(0, copied) };
         let (x, y) = (a.range(at_a, out.len()), b.range(at_b, out.len()));
         kernel(if of_a { few } else { x }, if of_a { y } else { few }, out);

@@ -7,7 +7,7 @@ use ferrolite_schema::params::CastParams;
 use ferrolite_schema::{DType, OpCode};
 
 use super::Operator;
-use super::number::{integer, load, store};
+use super::number::{BLOCK, integer, load, load_block, store, store_block};
 use crate::error::Fault;
 use crate::node::{Eval, Node};
 use crate::tensor::{TensorView, runs};
@@ -44,11 +44,27 @@ fn eval(eval: &Eval<'_>) {
 }
 
 /// Casts all elements; both tensors are seen as bytes.
-#[inline]
 pub fn cast(from: DType, to: DType, input: TensorView<'_, u8>, out: &[Cell<u8>]) {
-    for (index, place) in runs(out, to.size()).enumerate() {
-        let number = load(input, from, index);
-        store(place, if to == DType::Bool { (number != 0).into() } else { number });
+    let truth = |number: i64| if to == DType::Bool { (number != 0).into() } else { number };
+    if from == DType::Int64 || to == DType::Int64 {
+        for (index, place) in runs(out, to.size()).enumerate() {
+            store(place, truth(load(input, from, index)));
+        }
+        return;
+    }
+    // Elements that become wider may lie under those that are written: some are read, then written.
+    let mut block = [0; BLOCK];
+    let (mut at, mut rest) = (0usize, out);
+    while !rest.is_empty() {
+        let some = rest.len().checked_div(to.size()).unwrap_or(0).clamp(1, BLOCK);
+        let (now, behind) = rest.split_at_checked(some.wrapping_mul(to.size())).unwrap_or((rest, &[]));
+        let numbers = block.get_mut(..some).unwrap_or(&mut []);
+        load_block(input, from, at, 1, numbers);
+        if to == DType::Bool {
+            numbers.iter_mut().for_each(|number| *number = i32::from(*number != 0));
+        }
+        store_block(now, to.size(), numbers);
+        (at, rest) = (at.wrapping_add(some), behind);
     }
 }
 

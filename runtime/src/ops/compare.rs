@@ -49,7 +49,6 @@ fn eval(eval: &Eval<'_>) {
 
 /// Compares two tensors, whose shapes and that of `out` are those of `p.shape`; `ranges` are at the bits of the second
 /// operand's elements. `out` may lie over an operand of its own size.
-#[inline]
 pub fn compare(
     p: &CompareParams,
     ranges: &[[i8; 2]],
@@ -57,12 +56,11 @@ pub fn compare(
     b: TensorView<'_, i8>,
     out: &[Cell<u8>],
 ) {
-    let mut places = out.iter();
-    broadcast::positions(&p.shape, |at_a, at_b| {
-        let Some(place) = places.next() else { return };
-        let range = ranges.get(usize::from(b.at(at_b) as u8)).copied();
-        let holds = range.is_some_and(|[low, high]| (low..=high).contains(&a.at(at_a)));
-        place.set(u8::from(holds) ^ p.negate as u8);
+    let Some(ranges) = ranges.first_chunk::<{ ENTRIES as usize }>() else { return };
+    let negate = p.negate as u8;
+    broadcast::each(&p.shape, a, b, out, move |a: i8, b: i8| {
+        let [low, high] = ranges[usize::from(b as u8)];
+        u8::from((low..=high).contains(&a)) ^ negate
     });
 }
 

@@ -44,6 +44,13 @@ pub fn dequantize(p: &DequantizeParams, dtype: DType, input: TensorView<'_, u8>,
     let (flip, more) = match dtype {
         DType::Int8 => (0x80, 128),
         DType::UInt8 => (0, 0),
+        DType::Int16 => {
+            let reals = |[low, high]: [u8; 2]| i16::from_le_bytes([low, high]).into();
+            for (out, bytes) in out.iter().zip(input.arrays::<2>()) {
+                out.set(quant::dequantize(reals(bytes), p.scale, p.zero_point));
+            }
+            return;
+        }
         _ => {
             let reader = Reader::new(dtype, input);
             for (i, out) in out.iter().enumerate() {

@@ -40,15 +40,12 @@ fn eval(eval: &Eval<'_>) {
 }
 
 /// Computes all elements; shapes are those of `p.shape`. `out` may lie over an operand of its own size.
-#[inline]
 pub fn div(p: &DivParams, a: TensorView<'_, i8>, b: TensorView<'_, i8>, out: &[Cell<i8>]) {
-    let q = &p.quotient;
-    let mut places = out.iter();
+    let q = p.quotient;
     let (mut divisor, mut inverse) = (0, (0, 0));
-    broadcast::positions(&p.shape, |at_a, at_b| {
-        let Some(place) = places.next() else { return };
-        let a = i32::from(a.at(at_a)).wrapping_sub(q.a_zero_point);
-        let b = i32::from(b.at(at_b)).wrapping_sub(q.b_zero_point);
+    broadcast::each(&p.shape, a, b, out, move |a: i8, b: i8| {
+        let a = i32::from(a).wrapping_sub(q.a_zero_point);
+        let b = i32::from(b).wrapping_sub(q.b_zero_point);
         if b != divisor {
             let (factor, bits) = reciprocal(b.unsigned_abs(), 31);
             (divisor, inverse) = (b, (if b < 0 { factor.wrapping_neg() } else { factor }, bits));
@@ -56,9 +53,9 @@ pub fn div(p: &DivParams, a: TensorView<'_, i8>, b: TensorView<'_, i8>, out: &[C
         let quotient = match b {
             // Beyond any output.
             0 => a.signum().wrapping_shl(16),
-            _ => scaled(a, inverse, q),
+            _ => scaled(a, inverse, &q),
         };
-        place.set(quotient.wrapping_add(q.zero_point).max(q.min).min(q.max) as i8);
+        quotient.wrapping_add(q.zero_point).max(q.min).min(q.max) as i8
     });
 }
 

@@ -46,7 +46,6 @@ fn eval(eval: &Eval<'_>) {
 
 /// Copies the runs. `data` is `[batch, outer, count]` and `out` `[batch, outer, indices]` runs of bytes,
 /// `indices` is `[batch, indices]`.
-#[inline]
 pub fn gather(p: &GatherParams, data: TensorView<'_, u8>, indices: TensorView<'_, i32>, out: &[Cell<u8>]) {
     let [outer, run, places] = [p.outer, p.run, p.indices].map(|n| n as usize);
     let block = run.wrapping_mul(p.count as usize);
@@ -56,9 +55,16 @@ pub fn gather(p: &GatherParams, data: TensorView<'_, u8>, indices: TensorView<'_
     for batch in 0..p.batch as usize {
         let indices = indices.range(batch.wrapping_mul(places), places);
         for row in rows.by_ref().take(outer) {
-            for (index, target) in indices.iter().zip(runs(row, run)) {
-                let at = index.clamp(0, last) as usize;
-                copy_run(data.range(start.wrapping_add(at.wrapping_mul(run)), run), target);
+            if run == 1 {
+                let data = data.range(start, block);
+                for (index, target) in indices.iter().zip(row) {
+                    target.set(data.at(index.max(0).min(last) as usize));
+                }
+            } else {
+                for (index, target) in indices.iter().zip(runs(row, run)) {
+                    let at = index.clamp(0, last) as usize;
+                    copy_run(data.range(start.wrapping_add(at.wrapping_mul(run)), run), target);
+                }
             }
             start = start.wrapping_add(block);
         }

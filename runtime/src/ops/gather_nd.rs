@@ -52,7 +52,6 @@ fn eval(eval: &Eval<'_>) {
 
 /// Copies the runs. `data` is `[batch, dims]` and `out` `[batch, places]` runs of bytes, `indices` is
 /// `[batch, places, coordinates]`.
-#[inline]
 pub fn gather_nd(
     p: &GatherNdParams,
     data: TensorView<'_, u8>,
@@ -63,14 +62,29 @@ pub fn gather_nd(
     let table = p.dims.iter().fold(1usize, |size, &dim| size.wrapping_mul(dim as usize));
     let unnamed = p.dims.len().wrapping_sub(coordinates);
     let (mut read, mut start) = (0usize, 0usize);
+    let mut dims = p.dims.iter().skip(unnamed);
+    let [first, second, third] = [(); 3].map(|()| dims.next().copied().unwrap_or(1));
     for targets in runs(out, run.wrapping_mul(p.places as usize)) {
         for target in runs(targets, run) {
-            let named = p.dims.iter().skip(unnamed).zip(indices.range(read, coordinates).iter());
-            let at = named.fold(0usize, |at, (&dim, index)| {
-                let nearest = index.min((dim as i32).wrapping_sub(1)).max(0);
-                at.wrapping_mul(dim as usize).wrapping_add(nearest as usize)
-            });
-            copy_run(data.range(start.wrapping_add(at).wrapping_mul(run), run), target);
+            // Without a walk over the dimensions, where there are few.
+            let nearest = |position: usize, dim: u32| {
+                let index = indices.at(read.wrapping_add(position));
+                index.min((dim as i32).wrapping_sub(1)).max(0) as usize
+            };
+            let inside = |at: usize, position: usize, dim: u32| {
+                at.wrapping_mul(dim as usize).wrapping_add(nearest(position, dim))
+            };
+            let at = match coordinates {
+                1 => nearest(0, first),
+                2 => inside(nearest(0, first), 1, second),
+                3 => inside(inside(nearest(0, first), 1, second), 2, third),
+                _ => (0..).zip(p.dims.iter().skip(unnamed)).fold(0, |at, (i, &dim)| inside(at, i, dim)),
+            };
+            let from = start.wrapping_add(at).wrapping_mul(run);
+            match target {
+                [one] => one.set(data.at(from)),
+                target => copy_run(data.range(from, run), target),
+            }
             read = read.wrapping_add(coordinates);
         }
         start = start.wrapping_add(table);

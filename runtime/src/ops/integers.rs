@@ -18,8 +18,9 @@ use core::cell::Cell;
 use ferrolite_schema::params::IntegersParams;
 use ferrolite_schema::{DType, OpCode, Tensor};
 
-use super::number::{load, store};
-use super::{Operator, broadcast};
+use super::Operator;
+use super::broadcast::{self, Row};
+use super::number::{BLOCK, load, load_block, store, store_block};
 use crate::error::Fault;
 use crate::node::{Eval, Node};
 use crate::tensor::{TensorView, runs};
@@ -34,7 +35,8 @@ const FIRST_TRUTH: u32 = 9;
 const FUNCTIONS: u32 = 13;
 
 /// Functions that divide, which is done with 32 bits.
-const QUOTIENTS: core::ops::RangeInclusive<u32> = 3..=5;
+const FIRST_QUOTIENT: u32 = 3;
+const LAST_QUOTIENT: u32 = 5;
 
 #[inline]
 fn check(node: &Node<'_>) -> Result<(), Fault> {
@@ -47,7 +49,7 @@ fn check(node: &Node<'_>) -> Result<(), Fault> {
     let compared = p.function >= FIRST_TRUTH;
     let dtype = node.input(0)?.dtype().filter(|&dtype| compared || dtype != DType::Float32);
     let dtype = dtype.ok_or(Fault::Operands)?;
-    if dtype == DType::Int64 && QUOTIENTS.contains(&p.function) {
+    if dtype == DType::Int64 && (FIRST_QUOTIENT..=LAST_QUOTIENT).contains(&p.function) {
         return Err(Fault::Operands);
     }
     for (position, elements) in [(0, of_a), (1, of_b)] {
@@ -80,7 +82,8 @@ fn eval(eval: &Eval<'_>) {
 
 /// Computes the results. The operands, of this type, and `out` are seen as bytes; their shapes are those of `p.shape`.
 /// `out` may lie over an operand of as many elements: each element is read before it is written.
-#[inline]
+/// Computes all elements; the tensors are seen as bytes, their shapes are those of `p.shape`. `out` may lie over an operand
+/// of as many elements.
 pub fn integers(
     p: &IntegersParams,
     dtype: DType,
@@ -88,13 +91,61 @@ pub fn integers(
     b: TensorView<'_, u8>,
     out: &[Cell<u8>],
 ) {
-    let mut places = runs(out, if p.function >= FIRST_TRUTH { 1 } else { dtype.size() });
-    broadcast::positions(&p.shape, |at_a, at_b| {
-        let Some(place) = places.next() else { return };
-        store(place, compute(p.function, load(a, dtype, at_a), load(b, dtype, at_b)));
+    let size = if p.function >= FIRST_TRUTH { 1 } else { dtype.size() };
+    let mut rest = out;
+    let (mut of_a, mut of_b) = ([0; BLOCK], [0; BLOCK]);
+    broadcast::rows(&p.shape, |Row { first: [mut at_a, mut at_b], step: [step_a, step_b], count }| {
+        let mut left = count;
+        while left != 0 {
+            let some = left.min(BLOCK);
+            let (now, behind) = rest.split_at_checked(some.wrapping_mul(size)).unwrap_or((rest, &[]));
+            if dtype == DType::Int64 {
+                for (place, i) in runs(now, size).zip(0usize..) {
+                    let number = |view, at: usize, step: usize| {
+                        load(view, dtype, at.wrapping_add(step.wrapping_mul(i)))
+                    };
+                    store(place, compute(p.function, number(a, at_a, step_a), number(b, at_b, step_b)));
+                }
+            } else {
+                let (x, y) =
+                    (of_a.get_mut(..some).unwrap_or(&mut []), of_b.get_mut(..some).unwrap_or(&mut []));
+                load_block(a, dtype, at_a, step_a, x);
+                load_block(b, dtype, at_b, step_b, y);
+                compute_block(p.function, x, y);
+                store_block(now, size, x);
+            }
+            (at_a, at_b) =
+                (at_a.wrapping_add(step_a.wrapping_mul(some)), at_b.wrapping_add(step_b.wrapping_mul(some)));
+            (rest, left) = (behind, left.wrapping_sub(some));
+        }
     });
 }
 
+/// What [`compute`] makes of pairs of numbers of 32 bits, in place of the first ones.
+#[inline(never)]
+fn compute_block(function: u32, a: &mut [i32], b: &[i32]) {
+    #[inline(always)]
+    fn each(a: &mut [i32], b: &[i32], f: impl Fn(i32, i32) -> i32) {
+        a.iter_mut().zip(b).for_each(|(a, &b)| *a = f(*a, b));
+    }
+    match function {
+        0 => each(a, b, i32::wrapping_add),
+        1 => each(a, b, i32::wrapping_sub),
+        2 => each(a, b, i32::wrapping_mul),
+        6 => each(a, b, i32::max),
+        7 => each(a, b, i32::min),
+        8 => each(a, b, |a, b| a.wrapping_sub(b).wrapping_mul(a.wrapping_sub(b))),
+        9 => each(a, b, |a, b| (a < b).into()),
+        10 => each(a, b, |a, b| (a <= b).into()),
+        11 => each(a, b, |a, b| (a == b).into()),
+        FIRST_QUOTIENT..=LAST_QUOTIENT => {
+            a.iter_mut().zip(b).for_each(|(a, &b)| *a = compute(function, (*a).into(), b.into()) as i32);
+        }
+        _ => each(a, b, |a, b| (a != b).into()),
+    }
+}
+
+/// One element.
 #[inline]
 fn compute(function: u32, a: i64, b: i64) -> i64 {
     match function {
@@ -132,7 +183,11 @@ pub(super) fn case(random: &mut crate::cases::Random) -> crate::cases::Case {
     let function = random.below(FUNCTIONS as usize) as u32;
     let types =
         [DType::Int8, DType::UInt8, DType::Bool, DType::Int16, DType::Int32, DType::Int64, DType::Float32];
-    let left_out = if QUOTIENTS.contains(&function) { 2 } else { usize::from(function < FIRST_TRUTH) };
+    let left_out = if (FIRST_QUOTIENT..=LAST_QUOTIENT).contains(&function) {
+        2
+    } else {
+        usize::from(function < FIRST_TRUTH)
+    };
     let dtype = types[random.below(types.len() - left_out)];
     let size = dtype.size() as u32;
     let case = Case::of(OpCode::Integers, &IntegersParams { shape, function }, Constants::default());

@@ -14,7 +14,7 @@ use super::int16::{self, check_clamp, check_int16};
 use super::{Operator, broadcast};
 use crate::error::Fault;
 use crate::node::{Eval, Node, check_multiplier};
-use crate::quant::requantize;
+use crate::quant::{Right, requantize};
 use crate::tensor::TensorView;
 
 /// The operator.
@@ -46,14 +46,26 @@ pub fn mul_int16(
     b: TensorView<'_, i16>,
     out: &[Cell<i16>],
 ) {
-    let product = &p.product;
-    let mut places = out.iter();
-    broadcast::positions(&p.shape, |at_a, at_b| {
-        let Some(place) = places.next() else { return };
-        let a = i32::from(a.at(at_a)).wrapping_sub(product.a_zero_point);
-        let b = i32::from(b.at(at_b)).wrapping_sub(product.b_zero_point);
-        let y = requantize(a.wrapping_mul(b), product.multiplier, rounding).wrapping_add(product.zero_point);
-        place.set(y.max(product.min).min(product.max) as i16);
+    let product = p.product;
+    let clamped = move |y: i32| y.max(product.min).min(product.max) as i16;
+    let factors = move |a: i16, b: i16| {
+        let a = i32::from(a).wrapping_sub(product.a_zero_point);
+        a.wrapping_mul(i32::from(b).wrapping_sub(product.b_zero_point))
+    };
+    // Without zero points, products are at most 2^30.
+    if rounding == Rounding::Double
+        && product.a_zero_point == 0
+        && product.b_zero_point == 0
+        && let Some(right) = Right::new(product.multiplier, product.zero_point)
+    {
+        broadcast::each(&p.shape, a, b, out, move |a: i16, b: i16| {
+            clamped(right.scale(i32::from(a).wrapping_mul(b.into())))
+        });
+        return;
+    }
+    broadcast::each(&p.shape, a, b, out, move |a: i16, b: i16| {
+        let y = requantize(factors(a, b), product.multiplier, rounding);
+        clamped(y.wrapping_add(product.zero_point))
     });
 }
 

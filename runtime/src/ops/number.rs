@@ -6,7 +6,7 @@ use core::cell::Cell;
 use ferrolite_schema::{DType, Tensor};
 
 use crate::error::Fault;
-use crate::tensor::TensorView;
+use crate::tensor::{TensorView, runs};
 
 /// The type of a tensor of integers or truth values.
 #[inline]
@@ -40,5 +40,62 @@ pub(super) fn store(places: &[Cell<u8>], mut number: i64) {
     for place in places {
         place.set(number as u8);
         number >>= 8;
+    }
+}
+
+/// Elements that are read, and written, together: what their type is has to be asked once for all of them.
+pub(super) const BLOCK: usize = 32;
+
+/// Reads elements of at most 32 bits, from one on, `step` apart: as [`load`] does.
+#[inline(never)]
+pub(super) fn load_block(
+    view: TensorView<'_, u8>,
+    dtype: DType,
+    first: usize,
+    step: usize,
+    into: &mut [i32],
+) {
+    // A function for each type: in one, the loops become one that asks for the type of each element.
+    #[inline(never)]
+    fn each<const N: usize>(
+        view: TensorView<'_, u8>,
+        (first, step): (usize, usize),
+        into: &mut [i32],
+        f: impl Fn([u8; N]) -> i32,
+    ) {
+        let groups = view.groups(first, step, into.len());
+        into.iter_mut().zip(groups).for_each(|(number, group)| *number = f(group));
+    }
+    let places = (first, step);
+    match dtype {
+        DType::Int8 => each(view, places, into, |[x]| (x as i8).into()),
+        DType::UInt8 => each(view, places, into, |[x]| x.into()),
+        DType::Bool => each(view, places, into, |[x]| (x != 0).into()),
+        DType::Int16 => each(view, places, into, |x| i16::from_le_bytes(x).into()),
+        DType::Int32 => each(view, places, into, i32::from_le_bytes),
+        DType::Float32 | DType::Int64 => {
+            let mut at = first;
+            for number in into {
+                *number = load(view, dtype, at) as i32;
+                at = at.wrapping_add(step);
+            }
+        }
+    }
+}
+
+/// Writes the lower bytes of numbers, `size` of each.
+#[inline(never)]
+pub(super) fn store_block(places: &[Cell<u8>], size: usize, numbers: &[i32]) {
+    #[inline(never)]
+    fn each<const N: usize>(places: &[Cell<u8>], numbers: &[i32]) {
+        for (place, number) in places.as_chunks::<N>().0.iter().zip(numbers) {
+            place.iter().zip(number.to_le_bytes()).for_each(|(cell, byte)| cell.set(byte));
+        }
+    }
+    match size {
+        1 => each::<1>(places, numbers),
+        2 => each::<2>(places, numbers),
+        4 => each::<4>(places, numbers),
+        size => runs(places, size).zip(numbers).for_each(|(place, &number)| store(place, number.into())),
     }
 }

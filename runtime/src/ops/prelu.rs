@@ -14,7 +14,7 @@ use ferrolite_schema::{OpCode, Rounding};
 use super::{Operator, broadcast};
 use crate::error::Fault;
 use crate::node::{Eval, Node, check_int8, check_multiplier};
-use crate::quant::requantize;
+use crate::quant::{Right, requantize};
 use crate::tensor::TensorView;
 
 /// The operator.
@@ -39,7 +39,6 @@ fn eval(eval: &Eval<'_>) {
 }
 
 /// Computes all elements; shapes are those of `p.shape`. `out` may lie over an operand of its own size.
-#[inline]
 pub fn prelu(
     p: &PreluParams,
     rounding: Rounding,
@@ -47,14 +46,35 @@ pub fn prelu(
     slopes: TensorView<'_, i8>,
     out: &[Cell<i8>],
 ) {
-    let mut places = out.iter();
-    broadcast::positions(&p.shape, |at_input, at_slope| {
-        let Some(place) = places.next() else { return };
-        let x = i32::from(input.at(at_input)).wrapping_sub(p.input_zero_point);
-        let slope = i32::from(slopes.at(at_slope)).wrapping_sub(p.slope_zero_point);
+    // Both are products of two numbers of 9 bits at most.
+    let right = |multiplier| Right::new(multiplier, p.zero_point).filter(|_| rounding == Rounding::Double);
+    if let (Some(above), Some(below)) = (right(p.above), right(p.below)) {
+        each(p, input, slopes, out, move |x, slope| {
+            let y = if x >= 0 { above.scale(x) } else { below.scale(x.wrapping_mul(slope)) };
+            y.clamp(-128, 127) as i8
+        });
+        return;
+    }
+    let p = *p;
+    each(&p, input, slopes, out, move |x, slope| {
         let (x, multiplier) = if x >= 0 { (x, p.above) } else { (x.wrapping_mul(slope), p.below) };
         let y = requantize(x, multiplier, rounding).wrapping_add(p.zero_point);
-        place.set(y.clamp(-128, 127) as i8);
+        y.clamp(-128, 127) as i8
+    });
+}
+
+/// Each element with its slope, both without their zero points.
+#[inline(always)]
+fn each(
+    p: &PreluParams,
+    input: TensorView<'_, i8>,
+    slopes: TensorView<'_, i8>,
+    out: &[Cell<i8>],
+    f: impl Fn(i32, i32) -> i8 + Copy,
+) {
+    let (of_input, of_slope) = (p.input_zero_point, p.slope_zero_point);
+    broadcast::each(&p.shape, input, slopes, out, move |x: i8, slope: i8| {
+        f(i32::from(x).wrapping_sub(of_input), i32::from(slope).wrapping_sub(of_slope))
     });
 }
 

@@ -64,7 +64,6 @@ struct Axis {
 }
 
 /// Chooses all runs. Shapes of the operands, seen as bytes, and of `out` are those of `p`; any byte but 0 is true.
-#[inline]
 pub fn select(
     p: &SelectParams,
     condition: TensorView<'_, u8>,
@@ -82,14 +81,28 @@ pub fn select(
             }
         }
     }
-    let run = p.run as usize;
+    // The innermost dimension that is one.
+    let last = p.dims.iter().rposition(|&dim| dim != 1).unwrap_or(0);
+    let Some((inner, outer)) = axes.get_mut(..=last).and_then(|axes| axes.split_last_mut()) else { return };
+    let (run, count) = (p.run as usize, inner.dim as usize);
+    let row = run.wrapping_mul(count);
     let mut places = [0usize; 3];
-    for target in runs(out, run) {
+    for out in runs(out, row) {
+        // What the row has of an operand, one element or as many as there are.
         let [of_condition, of_x, of_y] = places;
-        let (values, at) = if condition.at(of_condition) != 0 { (x, of_x) } else { (y, of_y) };
-        copy_run(values.range(at.wrapping_mul(run), run), target);
+        let part =
+            |step: usize, all: usize| if step == 0 { all.checked_div(count).unwrap_or(0) } else { all };
+        let [step, step_x, step_y] = inner.steps;
+        let condition = condition.range(of_condition, part(step, count));
+        let x = x.range(of_x.wrapping_mul(run), part(step_x, row));
+        let y = y.range(of_y.wrapping_mul(run), part(step_y, row));
+        if run == 1 {
+            bytes(condition, x, y, out)
+        } else {
+            choose(run, condition, x, y, out)
+        }
         // Counts like an odometer, the innermost dimension first.
-        for axis in axes.iter_mut().rev() {
+        for axis in outer.iter_mut().rev() {
             axis.at = axis.at.wrapping_add(1);
             let ends = axis.at >= axis.dim;
             for (place, step) in places.iter_mut().zip(axis.steps) {
@@ -103,6 +116,61 @@ pub fn select(
             }
             axis.at = 0;
         }
+    }
+}
+
+/// Chooses the runs of a row. Operands have as many as the row, or one.
+#[inline(never)]
+fn choose(
+    run: usize,
+    condition: TensorView<'_, u8>,
+    x: TensorView<'_, u8>,
+    y: TensorView<'_, u8>,
+    out: &[Cell<u8>],
+) {
+    let step = |x: TensorView<'_, u8>, all: usize, step: usize| if x.len() == all { step } else { 0 };
+    let (step_x, step_y) = (step(x, out.len(), run), step(y, out.len(), run));
+    // One truth value for several runs is the same as one for each.
+    let step = if condition.len() == 1 { 0 } else { 1 };
+    let (mut at, mut of_x, mut of_y) = (0usize, 0usize, 0usize);
+    for target in runs(out, run) {
+        let (values, first) = if condition.at(at) != 0 { (x, of_x) } else { (y, of_y) };
+        match (values.array::<4>(first), target) {
+            // What elements of 32 bits, and pixels, often are.
+            (Some(four), [a, b, c, d]) => {
+                [a, b, c, d].into_iter().zip(four).for_each(|(cell, x)| cell.set(x))
+            }
+            _ => copy_run(values.range(first, run), target),
+        }
+        (at, of_x, of_y) = (at.wrapping_add(step), of_x.wrapping_add(step_x), of_y.wrapping_add(step_y));
+    }
+}
+
+/// The same for runs of one byte, four of them at a time: they are read before they are written.
+#[inline(never)]
+fn bytes(condition: TensorView<'_, u8>, x: TensorView<'_, u8>, y: TensorView<'_, u8>, out: &[Cell<u8>]) {
+    const LOW: u32 = 0x7F7F_7F7F;
+    let (words, rest) = out.as_chunks::<4>();
+    let operands = [condition, x, y];
+    let copies = operands.map(|view| [view.at(0); 4]);
+    // One element is read over and over.
+    let word = |number: usize| {
+        let (view, copy) = (operands[number], TensorView::from_slice(&copies[number]));
+        let (view, step) = if view.len() < 4 { (copy, 0) } else { (view, 1) };
+        view.groups::<4>(0, step, words.len()).map(u32::from_le_bytes)
+    };
+    for (((target, truth), x), y) in words.iter().zip(word(0)).zip(word(1)).zip(word(2)) {
+        // The upper bit of each byte that is not 0, and all others of it: 128 less 1 for each of them.
+        let upper = (((truth & LOW).wrapping_add(LOW)) | truth) & !LOW;
+        let mask = upper.wrapping_sub(upper >> 7) | upper;
+        let chosen = (y ^ ((x ^ y) & mask)).to_le_bytes();
+        target.iter().zip(chosen).for_each(|(cell, byte)| cell.set(byte));
+    }
+    let mut at = out.len().wrapping_sub(rest.len());
+    for cell in rest {
+        let byte = |view: TensorView<'_, u8>| view.at(if view.len() == 1 { 0 } else { at });
+        cell.set(if byte(condition) != 0 { byte(x) } else { byte(y) });
+        at = at.wrapping_add(1);
     }
 }
 

@@ -10,20 +10,17 @@ use core::cell::Cell;
 use ferrolite_schema::params::{SquaredDifferenceParams, Term};
 use ferrolite_schema::{DType, OpCode, Rounding, Tensor};
 
-use super::number::{load, store};
-use super::{Operator, broadcast};
+use super::Operator;
+use super::broadcast::{self, Copies};
 use crate::error::Fault;
 use crate::node::{Eval, Node, check_multiplier};
-use crate::quant::requantize;
-use crate::tensor::{TensorView, runs};
+use crate::quant::{HALF, Right, requantize};
+use crate::tensor::TensorView;
 
 /// The operator.
 pub const fn operator() -> Operator {
     Operator { code: OpCode::SquaredDifference as u16, check, eval, lead: broadcast::lead }
 }
-
-/// Bits that elements of int8 gain before they are scaled: the square of 9 and 7 bits fits 32.
-const LEFT_SHIFT: u32 = 7;
 
 /// The type of an operand, and its smallest and largest number.
 fn range(tensor: &Tensor) -> Result<(DType, i32, i32), Fault> {
@@ -59,38 +56,74 @@ fn check(node: &Node<'_>) -> Result<(), Fault> {
     node.expect_tensor(node.output(0)?, dtype, total)
 }
 
-#[inline]
-fn eval(eval: &Eval<'_>) {
-    let Ok(p) = eval.node().params() else { return };
-    if let Ok((dtype, min, max)) = eval.node().input(0).and_then(range) {
-        let rounding = eval.node().rounding();
-        squared_difference(p, rounding, (dtype, min, max), eval.view(0), eval.view(1), eval.output(0));
+/// An element of the operands.
+pub trait Number: Copies + Into<i32> {
+    /// Bits that it gains before it is scaled.
+    const LEFT_SHIFT: u32;
+
+    /// The nearest to a number.
+    fn nearest(number: i32) -> Self;
+}
+
+impl Number for i8 {
+    /// The square of 9 and 7 bits fits 32.
+    const LEFT_SHIFT: u32 = 7;
+
+    fn nearest(number: i32) -> i8 {
+        number.clamp(i8::MIN.into(), i8::MAX.into()) as i8
     }
 }
 
-/// Computes all elements of a type with this range; the tensors are seen as bytes, their shapes are those of `p.shape`.
-/// `out` may lie over an operand of its own size.
-#[inline]
-pub fn squared_difference(
+impl Number for i16 {
+    const LEFT_SHIFT: u32 = 0;
+
+    fn nearest(number: i32) -> i16 {
+        number.clamp(i16::MIN.into(), i16::MAX.into()) as i16
+    }
+}
+
+fn eval(eval: &Eval<'_>) {
+    let (Ok(p), Ok((dtype, ..))) = (eval.node().params(), eval.node().input(0).and_then(range)) else {
+        return;
+    };
+    let rounding = eval.node().rounding();
+    if dtype == DType::Int8 {
+        squared_difference::<i8>(p, rounding, eval.view(0), eval.view(1), eval.output(0));
+    } else {
+        squared_difference::<i16>(p, rounding, eval.view(0), eval.view(1), eval.output(0));
+    }
+}
+
+/// Computes all elements; the tensors have the shapes of `p.shape`. `out` may lie over an operand of its own size.
+#[inline(never)]
+pub fn squared_difference<T: Number>(
     p: &SquaredDifferenceParams,
     rounding: Rounding,
-    (dtype, min, max): (DType, i32, i32),
-    a: TensorView<'_, u8>,
-    b: TensorView<'_, u8>,
-    out: &[Cell<u8>],
+    a: TensorView<'_, T>,
+    b: TensorView<'_, T>,
+    out: &[Cell<T>],
 ) {
-    let bits = if dtype == DType::Int8 { LEFT_SHIFT } else { 0 };
-    let term = |x: i64, term: &Term| {
-        let x = (x as i32).wrapping_sub(term.zero_point).wrapping_shl(bits);
-        requantize(x, term.multiplier, rounding)
+    let p = *p;
+    let shifted = |x: T, term: &Term| x.into().wrapping_sub(term.zero_point).wrapping_shl(T::LEFT_SHIFT);
+    let square = |difference: i32| difference.wrapping_mul(difference);
+    // Halves of 16 bits, with which numbers of int8 are even: their square is at most 2^30.
+    let right = |term: &Term| {
+        let right = if term.multiplier == HALF { Some(Right::HALF) } else { Right::new(term.multiplier, 0) };
+        right.filter(|_| rounding == Rounding::Double && T::LEFT_SHIFT != 0)
     };
-    let mut places = runs(out, dtype.size());
-    broadcast::positions(&p.shape, |at_a, at_b| {
-        let Some(place) = places.next() else { return };
-        let difference = term(load(a, dtype, at_a), &p.a).wrapping_sub(term(load(b, dtype, at_b), &p.b));
-        let square = difference.wrapping_mul(difference);
-        let y = requantize(square, p.multiplier, rounding).wrapping_add(p.zero_point);
-        store(place, y.max(min).min(max).into());
+    if let (Some(of_a), Some(of_b), Some(of_square)) =
+        (right(&p.a), right(&p.b), Right::new(p.multiplier, p.zero_point))
+    {
+        broadcast::each(&p.shape, a, b, out, move |x, y| {
+            let (x, y) = (of_a.scale(shifted(x, &p.a)), of_b.scale(shifted(y, &p.b)));
+            T::nearest(of_square.scale(square(x.wrapping_sub(y))))
+        });
+        return;
+    }
+    let term = move |x: T, term: &Term| requantize(shifted(x, term), term.multiplier, rounding);
+    broadcast::each(&p.shape, a, b, out, move |x, y| {
+        let y = requantize(square(term(x, &p.a).wrapping_sub(term(y, &p.b))), p.multiplier, rounding);
+        T::nearest(y.wrapping_add(p.zero_point))
     });
 }
 
@@ -139,11 +172,16 @@ mod tests {
             zero_point: -10,
         };
         let (x, y) = ([9i8, 1, -128], [7i8]);
-        let mut out = [0u8; 3];
+        let mut out = [0i8; 3];
         let cells = Cell::from_mut(&mut out[..]).as_slice_of_cells();
-        let [x, y] = [&x[..], &y[..]].map(|x| TensorView::from_slice(bytemuck::cast_slice(x)));
-        squared_difference(&p, Rounding::Double, (DType::Int8, -128, 127), x, y, cells);
+        squared_difference(
+            &p,
+            Rounding::Double,
+            TensorView::from_slice(&x),
+            TensorView::from_slice(&y),
+            cells,
+        );
         // (4 - 2)^2 / 4, (0 - 2)^2 / 4, (-64.5 - 2)^2 / 4.
-        assert_eq!(out.map(|x| x as i8), [-9, -9, 127]);
+        assert_eq!(out, [-9, -9, 127]);
     }
 }

@@ -146,7 +146,7 @@ struct Work {
 in_order!(first 9 words of Work: out, line, weights, newest, size, zero_point, rank, bias, end);
 
 #[cfg(kernels = "armv7em")]
-const _: () = assert!(core::mem::offset_of!(Work, scale) == 36 && core::mem::offset_of!(Work, shared) == 52);
+const _: () = assert!(core::mem::offset_of!(Work, scale) == 36 && core::mem::offset_of!(Work, shared) == 48);
 
 /// A loop over the lines of some units: `load` reads what is new into r8, which has `bits`; the macro `products` stores its
 /// argument at r9, and adds its products with those of lr to r7.
@@ -173,12 +173,10 @@ macro_rules! weigh {
                     .endm"
                 ),
                 "push.w {{r0, r4, r5, r6, r7, r8, r9, r10, r11, lr}}",
-                // On the stack: 0 rank, 4 biases, 8 their end, 12 twice the mantissa, 16 what it lacks, 20 shift, 24 term,
-                // 28 whether units share a multiplier.
-                "sub sp, sp, #4",
+                // On the stack: 0 rank, 4 biases, 8 their end, 12 twice the mantissa, 16 shift, 20 term, 24 whether units
+                // share a multiplier.
                 "add.w r12, r0, #24",
-                "ldm.w r12, {{r4, r5, r6, r7, r8, r9, r10, r11}}",
-                "str r11, [sp]",
+                "ldm.w r12, {{r4, r5, r6, r7, r8, r9, r10}}",
                 "push.w {{r4, r5, r6, r7, r8, r9, r10}}",
                 // r0 out, r1 line, r2 from it to its weights, r3 newest, r4 bytes, r6 zero point
                 "ldm.w r0, {{r0, r1, r2, r3, r4, r6}}",
@@ -204,15 +202,12 @@ macro_rules! weigh {
                 "add.w r1, r1, r4",
                 "subs.w r5, r5, #1",
                 "bne.w 2b",
-                "ldr.w r12, [sp, #28]",
-                "ldrd r8, r9, [sp, #12]",
-                "ldrd r10, r11, [sp, #20]",
+                "ldrd r8, r10, [sp, #12]",
+                "ldrd r11, r12, [sp, #20]",
                 "cmp.w r12, #0",
                 "beq.w 5f",
                 // As `Right::scale`.
-                "smmulr r8, r7, r8",
-                "and.w r9, r9, r7",
-                "add.w r8, r8, r9",
+                "smmlar r8, r7, r8, r7",
                 "add.w r8, r8, r8, asr #31",
                 "asr.w r8, r8, r10",
                 "add.w r8, r8, r11",
@@ -226,7 +221,7 @@ macro_rules! weigh {
                 "ldr.w r11, [sp, #8]",
                 "cmp.w r12, r11",
                 "bne.w 1b",
-                "add sp, sp, #32",
+                "add sp, sp, #28",
                 "pop.w {{r0, r4, r5, r6, r7, r8, r9, r10, r11, lr}}",
                 // Addresses for the next units.
                 "str.w r1, [r0, #4]",

@@ -6,19 +6,19 @@ use ferrolite_schema::Rounding;
 use ferrolite_schema::params::{Product, Sum, Term, Weighted};
 
 use crate::quant::requantize;
-use crate::tensor::TensorView;
+use crate::tensor::{Element, TensorView};
 
 /// Parts of the output with the elements of both operands that belong to them: all of it, or as much as a shorter operand
 /// has, which is repeated.
 #[inline(always)]
-pub(in crate::kernels) fn cycles(
-    a: TensorView<'_, i8>,
-    b: TensorView<'_, i8>,
-    out: &[Cell<i8>],
-    mut kernel: impl FnMut(TensorView<'_, i8>, TensorView<'_, i8>, &[Cell<i8>]),
+pub(crate) fn cycles<T: Element, O>(
+    a: TensorView<'_, T>,
+    b: TensorView<'_, T>,
+    out: &[Cell<O>],
+    mut kernel: impl FnMut(TensorView<'_, T>, TensorView<'_, T>, &[Cell<O>]),
 ) {
     let part = a.len().min(b.len()).max(1);
-    let step = |x: TensorView<'_, i8>| if x.len() < out.len() { 0 } else { part };
+    let step = |x: TensorView<'_, T>| if x.len() < out.len() { 0 } else { part };
     let (step_a, step_b) = (step(a), step(b));
     let (mut at_a, mut at_b, mut rest) = (0usize, 0usize, out);
     while !rest.is_empty() {

@@ -18,7 +18,7 @@ use super::{Kernels, Stage, TILE, Unprepared};
 use crate::tensor::TensorView;
 
 #[cfg(any(kernels = "armv7em", kernels = "armv7m", kernels = "mve", not(device)))]
-pub(super) use elementwise::cycles;
+pub(crate) use elementwise::cycles;
 #[cfg(any(kernels = "armv6m", not(device)))]
 pub(super) use elementwise::weighted_sum_by;
 pub(super) use elementwise::{add, min_max, mul, weighted_sum};
