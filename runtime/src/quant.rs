@@ -137,15 +137,9 @@ pub fn requantize_single(x: i32, multiplier: Multiplier) -> i32 {
 /// Source followed: TFLite's `GetReciprocal`, gemmlowp's `one_over_one_plus_x_for_x_in_0_1`.
 #[inline]
 pub fn reciprocal(x: u32, integer_bits: i32) -> (i32, i32) {
-    reciprocal_by(x, integer_bits, one_over_one_plus)
-}
-
-/// The same by a core's own [`one_over_one_plus`].
-#[inline(always)]
-pub(crate) fn reciprocal_by(x: u32, integer_bits: i32, one_over: impl Fn(i32) -> i32) -> (i32, i32) {
     let zeros = x.leading_zeros();
     let fraction = x.wrapping_shl(zeros) & (u32::MAX >> 1);
-    (one_over(fraction as i32), integer_bits.wrapping_sub(zeros as i32))
+    (one_over_one_plus(fraction as i32), integer_bits.wrapping_sub(zeros as i32))
 }
 
 /// `1 / (1 + x)` for `x` in `[0, 1)`, both Q0.31.

@@ -609,11 +609,11 @@ pub trait Kernels: 'static {
         portable::extreme(run, largest)
     }
 
-    /// A row of SOFTMAX at scale 1/256 and zero point -128: `out[i] = min(256 e[i] / sum of e, 255) - 128`, in the roundings
+    /// Rows of SOFTMAX, of `depth` elements each, at scale 1/256 and zero point -128: `out[i] = min(256 e[i] / sum of e, 255) - 128`, in the roundings
     /// of TensorFlow Lite Micro. `e[i] = table[largest of row - row[i]]`, Q0.31, not negative, and zero behind the end of the
-    /// table. The sum is below 2^32 in Q12.19. `out` may lie over the row.
-    fn softmax(row: TensorView<'_, i8>, table: &[i32], out: &[Cell<i8>]) {
-        portable::softmax(row, table, out);
+    /// table. The sum is below 2^32 in Q12.19. `out` may lie over the rows.
+    fn softmax(depth: usize, rows: TensorView<'_, i8>, table: &[i32], out: &[Cell<i8>]) {
+        portable::softmax(depth, rows, table, out);
     }
 
     /// A row of RESIZE_BILINEAR. Pixel `i` is at `x = start + i * step`; with `x0 = max(x, 0) / 1024`, `x1 = min((x + 1023) / 1024,

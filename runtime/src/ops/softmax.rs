@@ -14,7 +14,7 @@ use super::{Operator, in_place};
 use crate::error::Fault;
 use crate::kernels::Kernels;
 use crate::node::{Eval, Node};
-use crate::tensor::{TensorView, runs};
+use crate::tensor::TensorView;
 
 /// Longest row: each element adds at most 2^19 to a sum of 32 bits.
 pub const MAX_DEPTH: u32 = 8191;
@@ -46,9 +46,7 @@ fn eval<K: Kernels>(eval: &Eval<'_>) {
 /// Normalises rows of `depth` elements. `table[d]` is the exponential of a difference of `-d` in
 /// Q0.31, zero behind its end. `input` and `out` have the same number of elements.
 pub fn softmax<K: Kernels>(depth: usize, table: &[i32], input: &[Cell<i8>], out: &[Cell<i8>]) {
-    for (input, out) in runs(input, depth).zip(runs(out, depth)) {
-        K::softmax(TensorView::from_cells(input), table, out);
-    }
+    K::softmax(depth, TensorView::from_cells(input), table, out);
 }
 
 /// Any op of the operator, for tests.

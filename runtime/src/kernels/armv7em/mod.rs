@@ -265,8 +265,8 @@ impl Kernels for Armv7em {
         pool::extreme(run, largest)
     }
 
-    fn softmax(row: TensorView<'_, i8>, table: &[i32], out: &[Cell<i8>]) {
-        softmax::softmax(row, table, out);
+    fn softmax(depth: usize, rows: TensorView<'_, i8>, table: &[i32], out: &[Cell<i8>]) {
+        softmax::softmax(depth, rows, table, out);
     }
 
     fn average_pool(cells: &Cells<'_>, min: i32, max: i32, out: &[Cell<i8>]) {

@@ -7,25 +7,24 @@
 
 use core::cell::Cell;
 
-#[cfg(any(kernels = "armv7em", test))]
+#[cfg(test)]
 use super::intrinsics::{smmlar, smmulr};
 use crate::kernels::portable;
 #[cfg(kernels = "armv7em")]
 use crate::kernels::thumb2;
-#[cfg(any(kernels = "armv7em", test))]
+#[cfg(test)]
 use crate::quant::one_over_one_plus_by;
 use crate::tensor::TensorView;
 
 /// See [`Kernels::softmax`](crate::kernels::Kernels::softmax).
 #[cfg(not(kernels = "armv7em"))]
-pub(super) fn softmax(row: TensorView<'_, i8>, table: &[i32], out: &[Cell<i8>]) {
-    portable::softmax(row, table, out);
+pub(super) fn softmax(depth: usize, rows: TensorView<'_, i8>, table: &[i32], out: &[Cell<i8>]) {
+    portable::softmax(depth, rows, table, out);
 }
 
-/// [`quant::one_over_one_plus`](crate::quant::one_over_one_plus) by products of one instruction: twice half the denominator
-/// lacks the bit above a word, twice an error is a number.
-#[cfg(any(kernels = "armv7em", test))]
-#[inline(always)]
+/// [`quant::one_over_one_plus`](crate::quant::one_over_one_plus) as the leaf does it, by products of one instruction: twice
+/// half the denominator lacks the bit above a word, twice an error is a number.
+#[cfg(test)]
 fn one_over_one_plus(x: i32) -> i32 {
     one_over_one_plus_by(
         x,
@@ -37,65 +36,39 @@ fn one_over_one_plus(x: i32) -> i32 {
 /// See [`Kernels::softmax`](crate::kernels::Kernels::softmax).
 #[cfg(kernels = "armv7em")]
 #[inline(never)]
-pub(super) fn softmax(row: TensorView<'_, i8>, table: &[i32], out: &[Cell<i8>]) {
-    use portable::{Divisor, exponentials, normalise};
-
+pub(super) fn softmax(depth: usize, rows: TensorView<'_, i8>, table: &[i32], out: &[Cell<i8>]) {
     const EACH: u32 = 0x0101_0101;
     /// An exponential below this is zero in a sum.
     const COUNTS: i32 = 1 << 11;
-    /// Where quotients have lost so many bits, it is also zero in the output.
-    const LOST: u32 = 13;
 
-    let len = row.len().min(out.len());
-    let (words, left) = (len / 4, len % 4);
     let beyond = 256usize.wrapping_sub(table.len());
     let ends = beyond == 0 || table.last().is_some_and(|last| (0..COUNTS).contains(last));
-    if words == 0 || beyond > 255 || !ends {
-        return portable::softmax(row, table, out);
+    if beyond > 255 || !ends {
+        return portable::softmax(depth, rows, table, out);
     }
-    let largest = super::pool::extreme(row, true);
     let mut work = asm::Work {
         table: table.as_ptr().wrapping_sub(beyond),
         beyond: (beyond as u32).wrapping_mul(EACH),
-        largest: u32::from(largest as u8).wrapping_mul(EACH),
+        largest: 0,
         twice: 0,
         right: 0,
     };
-    // SAFETY: so many words are in the row, and differences that have become larger by `beyond`, and saturated, are those of
-    // entries of the table.
-    let mut sum = unsafe { asm::exponentials(row.as_ptr(), words, &raw const work) };
-    let done = len.wrapping_sub(left);
-    if left != 0 {
-        sum = sum.wrapping_add(exponentials(row.range(done, left), table, largest));
-    }
-    let divisor = Divisor::by(sum, one_over_one_plus);
-    if divisor.scale == 0 || divisor.exponent < LOST {
-        // There is no bit above the word of twice the scale, or no table of a softmax.
-        normalise(row, table, largest, divisor, out);
-        return;
-    }
-    work.twice = divisor.scale.wrapping_mul(2);
-    work.right = divisor.exponent.wrapping_sub(1);
-    if words >= MANY {
-        by_table(row, &work, out);
-        return;
-    }
-    // SAFETY: as above, and so many words are in the output. Cells may be written through a shared reference; no unique
-    // reference to them exists.
-    unsafe { asm::normalise(row.as_ptr(), words, out.as_ptr().cast_mut().cast(), &raw const work) }
-    if left != 0 {
-        normalise(row.range(done, left), table, largest, divisor, out.get(done..).unwrap_or(&[]));
-    }
+    portable::for_each_row(depth, rows, out, |row, out| {
+        // SAFETY: so many elements, at least one, are on both sides, and differences that have become larger by `beyond`, and
+        // saturated, are those of entries of the table. Cells may be written through a shared reference; no unique reference
+        // to them exists.
+        match unsafe { asm::row(row.as_ptr(), row.len(), out.as_ptr().cast_mut().cast(), &raw mut work) } {
+            asm::DONE => {}
+            asm::LONG => by_table(row, &mut work, out),
+            _ => portable::softmax_of_row(row, table, out),
+        }
+    });
 }
-
-/// Words of a row from which on it takes less time to make an output of each difference first, and to look them up.
-#[cfg(kernels = "armv7em")]
-const MANY: usize = 160;
 
 /// The outputs of a long row. Out of line, as the table takes 256 bytes of stack.
 #[cfg(kernels = "armv7em")]
 #[inline(never)]
-fn by_table(row: TensorView<'_, i8>, work: &asm::Work, out: &[Cell<i8>]) {
+fn by_table(row: TensorView<'_, i8>, work: &mut asm::Work, out: &[Cell<i8>]) {
     const WORDS: usize = 64;
     // Zeroes before would be a call of `memset`.
     let mut table = core::mem::MaybeUninit::<[u32; WORDS]>::uninit();
@@ -107,10 +80,11 @@ fn by_table(row: TensorView<'_, i8>, work: &asm::Work, out: &[Cell<i8>]) {
             // Each byte at its own place.
             first.add(word).write((word as u32).wrapping_mul(0x0404_0404).wrapping_add(0x0302_0100));
         }
-        asm::normalise(first.cast(), WORDS, first.cast(), core::ptr::from_ref(work));
+        asm::row(first.cast(), 4 * WORDS, first.cast(), core::ptr::from_mut(work));
         &*first.cast::<[u8; 256]>()
     };
     thumb2::lookup_view(row, table, out);
+    work.twice = 0;
 }
 
 #[cfg(kernels = "armv7em")]
@@ -128,14 +102,29 @@ mod asm {
         pub beyond: u32,
         /// The maximum, in each byte.
         pub largest: u32,
-        /// Twice the scale, which lacks the bit above a word.
+        /// Twice the scale, which lacks the bit above a word; zero as long as it is not known.
         pub twice: i32,
         /// Bits that quotients lose, but for one.
         pub right: u32,
     }
 
-    macro_rules! find {
-        () => {
+    /// All outputs are written.
+    pub(super) const DONE: usize = 0;
+    /// It takes less time to make an output of each difference first, and to look them up: `Work` has what that needs.
+    pub(super) const LONG: usize = 1;
+
+    /// A row of `len` elements, at least one: the maximum, the sum of the exponentials, its reciprocal, the outputs. Where
+    /// `Work` says the scale, there are only the outputs left. Another result than those above: the sum is that of no
+    /// table of a softmax, or so large that outputs vanish, and nothing is written.
+    ///
+    /// A product with 2^20, of which the upper word is rounded, is one without its twelve lowest bits. The reciprocal is that
+    /// of [`one_over_one_plus`](super::one_over_one_plus). Products are at most a few times 2^31, so that half of what is
+    /// cut off last is added to pairs of quotients, which have 16 bits where at least 12 were cut off.
+    #[unsafe(naked)]
+    pub(super) unsafe extern "C" fn row(row: *const i8, len: usize, out: *mut i8, work: *mut Work) -> usize {
+        leaf!(
+            [Work: largest, twice, right],
+            concat!(".cpu ", env!("FERROLITE_DSP_CPU")),
             // Four exponentials of a word at r0: r10 has the maximum, lr what differences become larger by, r3 is the table.
             ".macro FERROLITE_FIND
              ldr.w r4, [r0], #4
@@ -149,96 +138,181 @@ mod asm {
              ldr.w r6, [r3, r6, lsl #2]
              ldr.w r7, [r3, r7, lsl #2]
              ldr.w r8, [r3, r8, lsl #2]
-             .endm"
-        };
-    }
-
-    /// The sum of the exponentials of so many words of elements, at least one. A product with 2^20, of which the upper word
-    /// is rounded, is one without its twelve lowest bits.
-    #[unsafe(naked)]
-    pub(super) unsafe extern "C" fn exponentials(row: *const i8, words: usize, work: *const Work) -> u32 {
-        leaf!(
-            [Work: table],
-            concat!(".cpu ", env!("FERROLITE_DSP_CPU")),
-            find!(),
-            ".macro FERROLITE_SUM
+             .endm
+             .macro FERROLITE_FIND_ONE
+             ldrb.w r4, [r0], #1
+             usub8 r4, r10, r4
+             uqadd8 r4, r4, lr
+             uxtb.w r4, r4
+             ldr.w r5, [r3, r4, lsl #2]
+             .endm
+             .macro FERROLITE_SUM
              FERROLITE_FIND
              smmlar r9, r5, r11, r9
              smmlar r9, r6, r11, r9
              smmlar r9, r7, r11, r9
              smmlar r9, r8, r11, r9
+             .endm
+             .macro FERROLITE_LARGER
+             ssub8 r5, r10, r4
+             sel r10, r10, r4
+             .endm
+             .macro FERROLITE_NEWTON
+             smmlar r7, r5, r6, r6
+             rsb.w r7, r7, #0x20000000
+             lsl.w r7, r7, #1
+             smmulr r7, r6, r7
+             add.w r6, r6, r7, lsl #2
              .endm",
-            "push {{r4, r5, r6, r7, r8, r9, r10, r11, lr}}",
-            "ldr r3, [r2, #{table}]",
-            "ldrd lr, r10, [r2, #4]",
-            "mov.w r9, #0",
-            "mov.w r11, #0x100000",
-            "adds.w r1, r1, #1",
-            "lsrs.w r1, r1, #1",
-            // An odd word is the second one of its round: its number became even.
-            "bcc.w 3f",
-            ".p2align 2",
-            "2:",
-            "FERROLITE_SUM",
-            "3:",
-            "FERROLITE_SUM",
-            "subs.w r1, r1, #1",
-            "bne.w 2b",
-            "mov r0, r9",
-            "pop {{r4, r5, r6, r7, r8, r9, r10, r11, pc}}",
-            ".purgem FERROLITE_SUM",
-            ".purgem FERROLITE_FIND",
-        )
-    }
-
-    /// The outputs of so many words of elements, at least one. Products are at most a few times 2^31, so that half of what is
-    /// cut off last is added to pairs of quotients.
-    #[unsafe(naked)]
-    pub(super) unsafe extern "C" fn normalise(row: *const i8, words: usize, out: *mut i8, work: *const Work) {
-        leaf!(
-            [Work: table],
-            concat!(".cpu ", env!("FERROLITE_DSP_CPU")),
-            find!(),
-            ".macro FERROLITE_SCALE
-             FERROLITE_FIND
-             smmlar r5, r5, r9, r5
-             smmlar r6, r6, r9, r6
-             smmlar r7, r7, r9, r7
-             smmlar r8, r8, r9, r8
-             lsr.w r5, r5, r12
-             lsr.w r6, r6, r12
-             lsr.w r7, r7, r12
-             lsr.w r8, r8, r12
-             pkhbt r5, r5, r7, lsl #16
-             pkhbt r6, r6, r8, lsl #16
-             uhadd16 r5, r5, r11
-             uhadd16 r6, r6, r11
-             usat16 r5, #8, r5
-             usat16 r6, #8, r6
-             orr.w r5, r5, r6, lsl #8
-             eor.w r5, r5, #0x80808080
-             str.w r5, [r2], #4
-             .endm",
-            "push {{r4, r5, r6, r7, r8, r9, r10, r11, lr}}",
-            // r3 table, lr what is beyond it, r10 maximum, r9 twice the scale, r12 shift, r11 one in each half
-            "add.w r12, r3, #{table}",
-            "ldm.w r12, {{r3, r4, r5, r9, r12}}",
+            "push {{r0, r1, r2, r3, r4, r5, r6, r7, r8, r9, r10, r11, lr}}",
+            "ldm.w r3, {{r3, r4, r5, r9, r12}}",
             "mov lr, r4",
             "mov r10, r5",
-            "mov.w r11, #0x00010001",
-            "adds.w r1, r1, #1",
-            "lsrs.w r1, r1, #1",
-            "bcc.w 3f",
+            "cmp.w r9, #0",
+            "bne.w 8f",
+            // The maximum.
+            "mov.w r10, #0x80808080",
+            // Words by pairs: an odd one is the second of its round, in which its number became even.
+            "lsrs.w r6, r1, #2",
+            "beq.w 2f",
+            "adds.w r6, r6, #1",
+            "lsrs.w r6, r6, #1",
+            "bcc.w 18f",
             ".p2align 2",
+            "1:",
+            "ldr.w r4, [r0], #4",
+            "FERROLITE_LARGER",
+            "18:",
+            "ldr.w r4, [r0], #4",
+            "FERROLITE_LARGER",
+            "subs.w r6, r6, #1",
+            "bne.w 1b",
+            "lsr.w r4, r10, #16",
+            "FERROLITE_LARGER",
+            "lsr.w r4, r10, #8",
+            "FERROLITE_LARGER",
             "2:",
-            "FERROLITE_SCALE",
+            "ands.w r1, r1, #3",
+            "beq.w 4f",
             "3:",
-            "FERROLITE_SCALE",
+            "ldrb.w r4, [r0], #1",
+            "FERROLITE_LARGER",
             "subs.w r1, r1, #1",
-            "bne.w 2b",
+            "bne.w 3b",
+            "4:",
+            "uxtb.w r10, r10",
+            "orr.w r10, r10, r10, lsl #8",
+            "orr.w r10, r10, r10, lsl #16",
+            // The sum.
+            "ldr.w r0, [sp]",
+            "ldr.w r1, [sp, #4]",
+            "mov.w r11, #0x100000",
+            "lsrs.w r12, r1, #2",
+            "beq.w 6f",
+            "adds.w r12, r12, #1",
+            "lsrs.w r12, r12, #1",
+            "bcc.w 19f",
+            ".p2align 2",
+            "5:",
+            "FERROLITE_SUM",
+            "19:",
+            "FERROLITE_SUM",
+            "subs.w r12, r12, #1",
+            "bne.w 5b",
+            "6:",
+            "ands.w r1, r1, #3",
+            "beq.w 7f",
+            "16:",
+            "FERROLITE_FIND_ONE",
+            "smmlar r9, r5, r11, r9",
+            "subs.w r1, r1, #1",
+            "bne.w 16b",
+            "7:",
+            // Quotients lose 35 bits less the zeroes before the sum: 13 to 31.
+            "clz r12, r9",
+            "sub.w r4, r12, #4",
+            "cmp.w r4, #18",
+            "bhi.w 13f",
+            // r5 twice half the denominator, r6 the estimate
+            "lsl.w r5, r9, r12",
+            "bic.w r5, r5, #1",
+            "rsb.w r12, r12, #34",
+            "movw r6, #0xC3C4",
+            "movt r6, #0xC3C3",
+            "movw r7, #0x5A5A",
+            "movt r7, #0x5A5A",
+            "smmlar r6, r5, r6, r6",
+            "add.w r6, r6, r7",
+            "FERROLITE_NEWTON",
+            "FERROLITE_NEWTON",
+            "FERROLITE_NEWTON",
+            "qadd r6, r6, r6",
+            "lsl.w r9, r6, #1",
+            "ldr.w r0, [sp]",
+            "ldr.w r1, [sp, #4]",
+            "cmp.w r1, #640",
+            "bhs.w 12f",
+            // The outputs.
+            "8:",
+            "mov.w r11, #0x00010001",
+            "subs.w r1, r1, #4",
+            "blo.w 10f",
+            ".p2align 2",
+            "9:",
+            "FERROLITE_FIND",
+            "smmlar r5, r5, r9, r5",
+            "smmlar r6, r6, r9, r6",
+            "smmlar r7, r7, r9, r7",
+            "smmlar r8, r8, r9, r8",
+            "lsr.w r5, r5, r12",
+            "lsr.w r6, r6, r12",
+            "lsr.w r7, r7, r12",
+            "lsr.w r8, r8, r12",
+            "pkhbt r5, r5, r7, lsl #16",
+            "pkhbt r6, r6, r8, lsl #16",
+            "uhadd16 r5, r5, r11",
+            "uhadd16 r6, r6, r11",
+            "usat16 r5, #8, r5",
+            "usat16 r6, #8, r6",
+            "orr.w r5, r5, r6, lsl #8",
+            "eor.w r5, r5, #0x80808080",
+            "str.w r5, [r2], #4",
+            "subs.w r1, r1, #4",
+            "bhs.w 9b",
+            "10:",
+            "adds.w r1, r1, #4",
+            "beq.w 11f",
+            "17:",
+            "FERROLITE_FIND_ONE",
+            "smmlar r5, r5, r9, r5",
+            "lsr.w r5, r5, r12",
+            "uhadd16 r5, r5, r11",
+            "usat16 r5, #8, r5",
+            "eor.w r5, r5, #0x80",
+            "strb.w r5, [r2], #1",
+            "subs.w r1, r1, #1",
+            "bne.w 17b",
+            "11:",
+            "movs r0, #0",
+            "14:",
+            "add sp, #16",
             "pop {{r4, r5, r6, r7, r8, r9, r10, r11, pc}}",
-            ".purgem FERROLITE_SCALE",
-            ".purgem FERROLITE_FIND",
+            // A long row.
+            "12:",
+            "ldr r3, [sp, #12]",
+            "str.w r10, [r3, #{largest}]",
+            "str.w r9, [r3, #{twice}]",
+            "str.w r12, [r3, #{right}]",
+            "movs r0, #1",
+            "b 14b",
+            "13:",
+            "movs r0, #2",
+            "b 14b",
+            ".purgem FERROLITE_FIND
+             .purgem FERROLITE_FIND_ONE
+             .purgem FERROLITE_SUM
+             .purgem FERROLITE_LARGER
+             .purgem FERROLITE_NEWTON",
         )
     }
 }

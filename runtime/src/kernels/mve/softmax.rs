@@ -8,32 +8,31 @@ use crate::tensor::TensorView;
 
 /// See [`Kernels::softmax`](crate::kernels::Kernels::softmax).
 #[cfg(not(kernels = "mve"))]
-pub(super) fn softmax(row: TensorView<'_, i8>, table: &[i32], out: &[Cell<i8>]) {
-    portable::softmax(row, table, out);
+pub(super) fn softmax(depth: usize, rows: TensorView<'_, i8>, table: &[i32], out: &[Cell<i8>]) {
+    portable::softmax(depth, rows, table, out);
 }
 
 /// See [`Kernels::softmax`](crate::kernels::Kernels::softmax).
 #[cfg(kernels = "mve")]
-pub(super) fn softmax(row: TensorView<'_, i8>, table: &[i32], out: &[Cell<i8>]) {
-    let len = row.len().min(out.len());
-    if len == 0 {
-        return;
-    }
-    let largest = i32::from(super::leaf::extreme(row, true));
-    // SAFETY: so many elements are on both sides, and entries in the table. Cells may be written through a shared
-    // reference; no unique reference to them exists.
-    unsafe {
-        let sum = asm::exponentials(row.as_ptr(), len, table.as_ptr(), table.len(), largest);
-        let divisor = portable::Divisor::of(sum);
-        let work = asm::Work {
-            entries: table.len(),
-            largest,
-            scale: divisor.scale,
-            right: (divisor.exponent as i32).wrapping_neg(),
-            table: table.as_ptr(),
-        };
-        asm::normalise(row.as_ptr(), out.as_ptr().cast_mut().cast(), len, &raw const work);
-    }
+pub(super) fn softmax(depth: usize, rows: TensorView<'_, i8>, table: &[i32], out: &[Cell<i8>]) {
+    portable::for_each_row(depth, rows, out, |row, out| {
+        let largest = i32::from(super::leaf::extreme(row, true));
+        // SAFETY: so many elements, at least one, are on both sides, and entries in the table. Cells may be written through a
+        // shared reference; no unique reference to them exists.
+        unsafe {
+            let len = row.len();
+            let sum = asm::exponentials(row.as_ptr(), len, table.as_ptr(), table.len(), largest);
+            let divisor = portable::Divisor::of(sum);
+            let work = asm::Work {
+                entries: table.len(),
+                largest,
+                scale: divisor.scale,
+                right: (divisor.exponent as i32).wrapping_neg(),
+                table: table.as_ptr(),
+            };
+            asm::normalise(row.as_ptr(), out.as_ptr().cast_mut().cast(), len, &raw const work);
+        }
+    });
 }
 
 #[cfg(kernels = "mve")]

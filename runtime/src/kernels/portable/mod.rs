@@ -28,12 +28,14 @@ pub(super) use packed::{
 };
 pub(super) use planes::{depthwise_taps, load_planes};
 pub(super) use pool::{average_pool, max_pool};
-#[cfg(any(kernels = "armv7em", kernels = "mve"))]
+#[cfg(kernels = "mve")]
 pub(super) use softmax::Divisor;
+#[cfg(any(kernels = "armv7em", kernels = "mve"))]
+pub(super) use softmax::for_each_row;
 pub(super) use softmax::softmax;
 pub(crate) use softmax::softmax_int16;
 #[cfg(kernels = "armv7em")]
-pub(super) use softmax::{exponentials, normalise};
+pub(super) use softmax::softmax_of_row;
 pub(super) use tiles::{load_tiles, matmul_tiles};
 
 /// The set that overrides no kernel.

@@ -6,8 +6,8 @@
 
 use core::cell::Cell;
 
-use crate::quant::{one_over_one_plus, reciprocal_by};
-use crate::tensor::TensorView;
+use crate::quant::reciprocal;
+use crate::tensor::{TensorView, runs};
 
 /// Integer bits of the sum of exponentials, Q12.19.
 const SUM_INTEGER_BITS: u32 = 12;
@@ -25,21 +25,14 @@ impl Divisor {
     /// That for outputs of 8 bits.
     #[inline]
     pub(in crate::kernels) fn of(sum: u32) -> Divisor {
-        Divisor::of_bits(sum, 8, one_over_one_plus)
-    }
-
-    /// The same by a core's own reciprocal, [`one_over_one_plus`].
-    #[inline(always)]
-    #[cfg_attr(not(kernels = "armv7em"), expect(dead_code, reason = "its only core is another one"))]
-    pub(in crate::kernels) fn by(sum: u32, one_over: impl Fn(i32) -> i32) -> Divisor {
-        Divisor::of_bits(sum, 8, one_over)
+        Divisor::of_bits(sum, 8)
     }
 
     /// That for outputs of so many bits.
     #[inline(always)]
-    fn of_bits(sum: u32, outputs: i32, one_over: impl Fn(i32) -> i32) -> Divisor {
+    fn of_bits(sum: u32, outputs: i32) -> Divisor {
         // The sum is at least the maximum's own 1.0, which leaves a fraction of at most 12 zero bits.
-        let (scale, bits) = reciprocal_by(sum, SUM_INTEGER_BITS as i32, one_over);
+        let (scale, bits) = reciprocal(sum, SUM_INTEGER_BITS as i32);
         // Q0.31 to the bits of an output. Beyond 31 everything rounds to zero; TFLM stops the program there. Below 2 no table of a softmax comes.
         let exponent = bits.wrapping_add(31).wrapping_sub(outputs) as u32;
         if (2..=31).contains(&exponent) {
@@ -52,9 +45,34 @@ impl Divisor {
 
 /// See [`Kernels::softmax`](crate::kernels::Kernels::softmax). `#[inline]` has it compiled with the firmware, for size.
 #[inline]
-pub(in crate::kernels) fn softmax(row: TensorView<'_, i8>, table: &[i32], out: &[Cell<i8>]) {
+pub(in crate::kernels) fn softmax(depth: usize, rows: TensorView<'_, i8>, table: &[i32], out: &[Cell<i8>]) {
+    for_each_row(depth, rows, out, |row, out| softmax_of_row(row, table, out));
+}
+
+/// A row of them.
+#[inline]
+pub(in crate::kernels) fn softmax_of_row(row: TensorView<'_, i8>, table: &[i32], out: &[Cell<i8>]) {
     let largest = row.iter().map(i32::from).fold(-128, i32::max) as i8;
     normalise(row, table, largest, Divisor::of(exponentials(row, table, largest)), out);
+}
+
+/// Calls `f` with all whole rows, and where their outputs are.
+#[inline(always)]
+pub(in crate::kernels) fn for_each_row(
+    depth: usize,
+    rows: TensorView<'_, i8>,
+    out: &[Cell<i8>],
+    mut f: impl FnMut(TensorView<'_, i8>, &[Cell<i8>]),
+) {
+    let mut at = 0usize;
+    for out in runs(out, depth) {
+        let row = rows.range(at, out.len());
+        if row.len() != out.len() {
+            return;
+        }
+        f(row, out);
+        at = at.wrapping_add(out.len());
+    }
 }
 
 /// The exponential of a number's difference from the maximum.
@@ -65,7 +83,7 @@ fn exponential(x: i8, table: &[i32], largest: i8) -> u32 {
 
 /// The sum of the exponentials of a row, each rounded to nearest.
 #[inline(always)]
-pub(in crate::kernels) fn exponentials(row: TensorView<'_, i8>, table: &[i32], largest: i8) -> u32 {
+fn exponentials(row: TensorView<'_, i8>, table: &[i32], largest: i8) -> u32 {
     let rounded =
         |x: i8| exponential(x, table, largest).wrapping_add(1 << (SUM_INTEGER_BITS - 1)) >> SUM_INTEGER_BITS;
     row.iter().fold(0, |sum: u32, x| sum.wrapping_add(rounded(x)))
@@ -73,7 +91,7 @@ pub(in crate::kernels) fn exponentials(row: TensorView<'_, i8>, table: &[i32], l
 
 /// The outputs of a row.
 #[inline(always)]
-pub(in crate::kernels) fn normalise(
+fn normalise(
     row: TensorView<'_, i8>,
     table: &[i32],
     largest: i8,
@@ -94,7 +112,7 @@ pub(in crate::kernels) fn normalise(
 pub(crate) fn softmax_int16(row: TensorView<'_, i8>, table: &[i32], out: &[Cell<i16>]) {
     let largest = row.iter().map(i32::from).fold(-128, i32::max) as i8;
     let sum = exponentials(row, table, largest);
-    let Divisor { scale, exponent } = Divisor::of_bits(sum, 16, one_over_one_plus);
+    let Divisor { scale, exponent } = Divisor::of_bits(sum, 16);
     let halves = u64::from(1u32.wrapping_shl(exponent.wrapping_sub(2))) << 32 | 1 << 30;
     for (x, out) in row.iter().zip(out) {
         let product = u64::from(scale as u32) * u64::from(exponential(x, table, largest));
