@@ -53,6 +53,10 @@ impl Index for i64 {}
 pub fn arg_min_max<K: Kernels, I: Index>(p: &ArgMinMaxParams, input: &[Cell<i8>], out: &[Cell<I>]) {
     let inner = (p.inner as usize).max(1);
     let block = inner.wrapping_mul(p.count as usize).max(1);
+    if inner == 1 && block < SHORT {
+        return short_rows(p.largest == 1, input, block, out);
+    }
+    let turn = if p.largest == 1 { 0 } else { -1 };
     for (input, out) in runs(input, block).zip(runs(out, inner)) {
         if let [out] = out {
             let run = TensorView::from_cells(input);
@@ -60,17 +64,33 @@ pub fn arg_min_max<K: Kernels, I: Index>(p: &ArgMinMaxParams, input: &[Cell<i8>]
             continue;
         }
         for (i, out) in out.iter().enumerate() {
-            let mut best = (i32::MIN, 0i32);
-            for (index, row) in (0i32..).zip(input.chunks_exact(inner)) {
-                let x = i32::from(row.get(i).map_or(0, Cell::get));
-                let x = if p.largest == 1 { x } else { x.wrapping_neg() };
-                if x > best.0 {
-                    best = (x, index);
-                }
-            }
-            out.set(best.1.into());
+            let column = TensorView::from_cells(input).every(i, inner, p.count as usize);
+            out.set(first_largest(column, turn).into());
         }
     }
+}
+
+/// Elements of a row from which on kernels take less time.
+const SHORT: usize = 24;
+
+/// The places of the extremes of rows of so many elements.
+#[inline(never)]
+fn short_rows<I: Index>(largest: bool, input: &[Cell<i8>], count: usize, out: &[Cell<I>]) {
+    let turn = if largest { 0 } else { -1 };
+    for (row, out) in runs(input, count).zip(out) {
+        out.set(first_largest(row.iter().map(Cell::get), turn).into());
+    }
+}
+
+/// The place of the first of the largest elements, or, of their complements, the smallest ones.
+#[inline(always)]
+fn first_largest(elements: impl Iterator<Item = i8>, turn: i32) -> i32 {
+    let mut best = (i32::MIN, 0i32);
+    for (x, index) in elements.zip(0i32..) {
+        let x = i32::from(x) ^ turn;
+        best = if x > best.0 { (x, index) } else { best };
+    }
+    best.1
 }
 
 /// The index of the first element of a value, which is among them: four at a time.

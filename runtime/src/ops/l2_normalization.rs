@@ -14,7 +14,7 @@ use ferrolite_schema::{OpCode, Rounding};
 use super::{Operator, in_place};
 use crate::error::Fault;
 use crate::node::{Eval, Node, check_int8};
-use crate::quant::{inverse_sqrt, requantize};
+use crate::quant::{Right, inverse_sqrt, requantize};
 use crate::tensor::runs;
 
 /// The operator.
@@ -46,15 +46,22 @@ fn eval(eval: &Eval<'_>) {
 }
 
 /// Divides all rows. `out` may lie over `input`.
-#[inline]
 pub fn l2_normalization(p: &L2NormalizationParams, rounding: Rounding, input: &[Cell<i8>], out: &[Cell<i8>]) {
-    let number = |x: &Cell<i8>| i32::from(x.get()).wrapping_sub(p.input_zero_point);
+    let zero_point = p.input_zero_point;
+    let number = move |x: &Cell<i8>| i32::from(x.get()).wrapping_sub(zero_point);
     let depth = p.depth as usize;
     for (input, out) in runs(input, depth).zip(runs(out, depth)) {
         let square = |x: i32| x.wrapping_mul(x);
         let sum = input.iter().fold(0i32, |sum, x| sum.wrapping_add(square(number(x))));
         let (mantissa, shift) = inverse_sqrt(sum);
         let multiplier = Multiplier { mantissa, shift: shift.wrapping_add(BITS) };
+        // Without its zero point, an element has 9 bits.
+        if let Some(right) = Right::new(multiplier, 0).filter(|_| rounding == Rounding::Double) {
+            for (x, place) in input.iter().zip(out) {
+                place.set(right.scale(number(x)).clamp(-128, 127) as i8);
+            }
+            continue;
+        }
         for (x, place) in input.iter().zip(out) {
             place.set(requantize(number(x), multiplier, rounding).clamp(-128, 127) as i8);
         }

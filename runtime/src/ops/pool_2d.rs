@@ -156,17 +156,16 @@ fn windows<K: Kernels>(p: &Pool2dParams, rows: &[Cell<i8>], columns: &Columns, o
             K::min_max(TensorView::from_cells(inside), row, true, inside);
         }
         across::<K>(columns, all, w.kernel_w as usize, channels);
-        let clamped = |x: &Cell<i8>| i32::from(x.get()).max(p.min).min(p.max) as i8;
         if channels == 1 {
-            let mut at = 0usize;
-            for out in out {
-                out.set(columns.get(at).map_or(0, clamped));
-                at = at.wrapping_add(step);
-            }
+            let largest = TensorView::from_cells(columns).every(0, step, count);
+            out.iter().zip(largest).for_each(|(out, x)| out.set(x));
         } else {
             for (out, largest) in runs(out, channels).zip(columns.chunks(step)) {
-                out.iter().zip(largest).for_each(|(out, x)| out.set(clamped(x)));
+                out.iter().zip(largest).for_each(|(out, x)| out.set(x.get()));
             }
+        }
+        if p.min > -128 || p.max < 127 {
+            out.iter().for_each(|x| x.set(i32::from(x.get()).max(p.min).min(p.max) as i8));
         }
         rest = behind;
         start = start.wrapping_add(count.wrapping_mul(step) as isize);
