@@ -85,6 +85,10 @@ pub(super) fn case(random: &mut crate::cases::Random) -> crate::cases::Case {
     let mut next = |most: usize| dim(random, most);
     let (batches, in_h, in_w, out_h, out_w, channels) =
         (next(2), next(5), next(5), next(7), next(7), next(7));
+    // Now and then twice as large, and of whole words.
+    let twice = random.below(3) == 0;
+    let (out_h, out_w) = if twice { (2 * in_h, 2 * in_w) } else { (out_h, out_w) };
+    let channels = if random.below(3) == 0 { 4 * channels } else { channels };
     let scale = |size: u32, out: u32| (size * 1024 / out) as i32;
     let (scale_h, scale_w) = (scale(in_h, out_h), scale(in_w, out_w));
     let start = |random: &mut Random, scale: i32| [0, (scale - 1024) / 2][random.below(2)].min(0);

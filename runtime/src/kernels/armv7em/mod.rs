@@ -27,6 +27,7 @@ mod mul;
 #[cfg(all(kernels = "armv7em", target_abi = "eabihf"))]
 mod near;
 mod pool;
+mod resize;
 mod running;
 mod softmax;
 mod strips;
@@ -245,7 +246,7 @@ impl Kernels for Armv7em {
     }
 
     fn resize_row(between: &Between<'_>, rounding: Rounding, out: &[Cell<i8>]) {
-        thumb2::resize_row(between, rounding, out);
+        resize::resize_row(between, rounding, out);
     }
 
     fn lookup(input: &[Cell<i8>], table: &[u8; 256], out: &[Cell<i8>]) {
