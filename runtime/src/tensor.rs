@@ -204,7 +204,8 @@ pub fn zip_with<T: Element, O: Element>(
     mut f: impl FnMut(T, T) -> O,
 ) {
     let (mut p, mut q) = (a.first, b.first);
-    for cell in out.iter().take(a.len.min(b.len)) {
+    let len = a.len.min(b.len).min(out.len());
+    for cell in out.get(..len).unwrap_or(out) {
         // SAFETY: no more elements are read than there are; otherwise as in `at`.
         cell.set(f(unsafe { p.read() }, unsafe { q.read() }));
         (p, q) = (p.wrapping_add(1), q.wrapping_add(1));

@@ -15,7 +15,7 @@ use ferrolite_schema::params::Product;
 use ferrolite_schema::params::{Multiplier, Sum, Term};
 
 use super::portable;
-use crate::tensor::TensorView;
+use crate::tensor::{TensorView, zip_with};
 
 /// The instructions of a core that the loops use.
 pub(super) trait Instructions {
@@ -87,14 +87,17 @@ fn is_half(term: &Term) -> bool {
     term.multiplier == Multiplier { mantissa: 1 << 30, shift: 0 }
 }
 
-/// `out[i] = f(a[i], b[i])`; a shorter operand is repeated.
+/// `out[i] = f(a[i], b[i])`; a shorter operand is repeated. What `f` knows is its own: what is written could be what it refers
+/// to, which would have to be read again for each element.
 #[inline(always)]
-fn pairs(a: TensorView<'_, i8>, b: TensorView<'_, i8>, out: &[Cell<i8>], f: impl Fn(i8, i8) -> i32) {
-    portable::cycles(a, b, out, |a, b, out| {
-        for ((a, b), out) in a.iter().zip(b.iter()).zip(out) {
-            out.set(f(a, b) as i8);
-        }
-    });
+fn pairs(a: TensorView<'_, i8>, b: TensorView<'_, i8>, out: &[Cell<i8>], f: impl Fn(i8, i8) -> i32 + Copy) {
+    portable::cycles(a, b, out, |a, b, out| run(a, b, out, f));
+}
+
+/// A function of its own, so that the walk over runs takes no registers.
+#[inline(never)]
+fn run(a: TensorView<'_, i8>, b: TensorView<'_, i8>, out: &[Cell<i8>], f: impl Fn(i8, i8) -> i32 + Copy) {
+    zip_with(a, b, out, |a, b| f(a, b) as i8);
 }
 
 /// See [`Kernels::add`](crate::kernels::Kernels::add).
@@ -129,14 +132,14 @@ fn fast_add<I: Instructions>(
     let line = Line::through(of_half.zero_point, sign << 20);
     if is_half(of_other) {
         let other_line = Line::through(of_other.zero_point, other_sign << 20);
-        pairs(half, other, out, |x, y| {
+        pairs(half, other, out, move |x, y| {
             I::halve_to_int8(scale.twice::<I>(line.at(x).wrapping_add(other_line.at(y))))
         });
         return Some(());
     }
     let other_scale = Scale::new(of_other.multiplier, 0)?;
     let other_line = Line::through(of_other.zero_point, 1 << 21);
-    pairs(half, other, out, |x, y| {
+    pairs(half, other, out, move |x, y| {
         let scaled = other_scale.twice::<I>(other_line.at(y)) >> 1;
         let doubled = line.at(x).wrapping_add(scaled.wrapping_mul(2 * other_sign));
         I::halve_to_int8(scale.twice::<I>(doubled))
@@ -157,7 +160,9 @@ pub(super) fn mul<I: Instructions>(
         Some(scale) if rounding == Rounding::Double => {
             let (of_a, of_b) =
                 (Line::through(product.a_zero_point, 2), Line::through(product.b_zero_point, 1));
-            pairs(a, b, out, |a, b| I::halve_to_int8(scale.twice::<I>(of_a.at(a).wrapping_mul(of_b.at(b)))));
+            pairs(a, b, out, move |a, b| {
+                I::halve_to_int8(scale.twice::<I>(of_a.at(a).wrapping_mul(of_b.at(b))))
+            });
             clamp_to(product.min, product.max, out);
         }
         _ => portable::mul(a, b, product, rounding, out),
