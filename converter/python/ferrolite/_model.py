@@ -152,9 +152,9 @@ def _source_words(
     inputs: Sequence[str] | str = (),
     outputs: Sequence[str] | str = (),
 ) -> list[str]:
-    if signature is not None and Path(source).is_file():
+    if signature is not None and Path(source).is_file() and Path(source).suffix not in (".tflite", ".lite"):
         raise UsageError(
-            f"`signature={signature}`: {Path(source).name} has no signatures, which a SavedModel has",
+            f"`signature={signature}`: {Path(source).name} has no signatures, which SavedModels and .tflite files have",
             "leave `signature=` out",
         )
     # With `=`, since a value may begin with `-`.
@@ -237,7 +237,7 @@ def convert(
         ram_budget: largest size of the arena.
         memory: memories of the arena and their sizes, the fastest first.
         streaming: makes a model over windows one over the signal.
-        signature: the signature of a SavedModel with several.
+        signature: the signature of a SavedModel or a .tflite file with several.
         input_shape: shapes of inputs whose dimensions are open, batch included.
         state: inputs that are what an output was in the inference before.
         cut: tensors that the model ends at.

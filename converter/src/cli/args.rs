@@ -261,7 +261,7 @@ fn parse_shard(text: &str) -> std::result::Result<(u64, u64), String> {
 /// What a user can specify about a trained model where its file leaves it open.
 #[derive(Debug, Args)]
 pub struct SourceArgs {
-    /// The signature of a SavedModel that has several; left out, `convert` makes those that work on the same variables entry
+    /// The signature of a SavedModel or a .tflite file that has several; left out, `convert` makes those that work on the same variables entry
     /// points of one file, and `inspect` and `compare` take the first of them
     #[arg(long, value_name = "NAME")]
     pub signature: Option<String>,
@@ -375,6 +375,9 @@ pub struct CompareArgs {
     /// What the model's file leaves open.
     #[command(flatten)]
     pub source_options: SourceArgs,
+    /// The program to compare with the signature of its name, of a file with several entry points; as --signature
+    #[arg(long, value_name = "NAME", conflicts_with = "signature")]
+    pub entry: Option<String>,
     /// The samples to compare on
     #[arg(long, value_name = "DATA")]
     pub data: String,
@@ -410,6 +413,9 @@ pub struct BenchArgs {
     /// The converted model
     #[arg(value_name = "FILE.ferro")]
     pub file: PathBuf,
+    /// The program to measure, of a file with several entry points; by default its first
+    #[arg(long, value_name = "NAME")]
+    pub entry: Option<String>,
     /// The board to measure on, or several with commas between them; host, or with --lock the boards of the lock, where it
     /// is left out
     #[arg(long = "on", value_name = "BOARD", value_delimiter = ',', value_parser = PossibleValuesParser::new(board_names()))]

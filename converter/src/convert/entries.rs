@@ -164,7 +164,10 @@ fn quantized(
         for (at, state) in graph.states.iter().enumerate() {
             let theirs = variable(&first.graph, &state.name)?;
             let is_plain = matches!(theirs.dtype, DType::Int8 | DType::Int32 | DType::Bool);
-            if !untouched[at] && !is_plain {
+            // A variable that its source has quantized is what it is.
+            let own = graph.value(state.value).dtype;
+            let is_settled = own == theirs.dtype && own != DType::Float32;
+            if !untouched[at] && !is_plain && !is_settled {
                 return Ok(None);
             }
             let quantization = theirs.quantization.as_ref().and_then(Quantization::tensor);

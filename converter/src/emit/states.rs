@@ -24,24 +24,24 @@ pub(super) fn placed_together(graphs: &[&Graph]) -> Result<(Vec<Places>, Vec<u8>
                 theirs.name == state.name
                     && first.value(theirs.value).bytes() == other.value(state.value).bytes()
             };
-            let Some(theirs) = first.states.iter().find(here) else {
-                return Err(Error::internal(format!(
-                    "variable `{}` is another one in `{}`",
-                    state.name, other.name
-                )));
-            };
+            let Some(theirs) = first.states.iter().find(here) else { return Err(other_type(&state.name)) };
             let (a, b) = (first.value(theirs.value), other.value(state.value));
             if (a.dtype, &a.quantization) != (b.dtype, &b.quantization) || theirs.initial != state.initial {
-                return Err(Error::internal(format!(
-                    "variable `{}` has other numbers in `{}`",
-                    state.name, other.name
-                )));
+                return Err(other_type(&state.name));
             }
             places.insert(state.value, all[0][&theirs.value]);
         }
         all.push(places);
     }
     Ok((all, initial))
+}
+
+/// Files that were quantized function by function have such variables.
+fn other_type(variable: &str) -> Error {
+    Error::input(format!(
+        "variable `{variable}` has another type, size or scale in one of the entry points than in another"
+    ))
+    .help("convert the model that was not quantized, with `--calibrate DATA`; `--signature NAME` converts one alone")
 }
 
 /// Where the author's variables lie in the state, and what they begin with: those that begin with zeros are the last, as a

@@ -10,6 +10,7 @@ mod choices;
 mod conditions;
 mod cut;
 mod damaged;
+mod entries;
 mod foreign;
 mod importer;
 pub mod keras;

@@ -21,7 +21,6 @@ mod cell;
 mod convolution;
 mod dense;
 mod einsum;
-mod entries;
 mod evaluate;
 mod frozen;
 mod host;
@@ -58,6 +57,7 @@ use prost::Message;
 use sha2::{Digest, Sha256};
 
 use super::build::Builder;
+use super::entries::{self, Face, Touched};
 use super::importer::{ImportOptions, Imported, Importer};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, ValueId};
@@ -155,23 +155,26 @@ fn entries_of(folder: &Path, options: &ImportOptions) -> Result<Vec<(String, Imp
     }
     let (mut touched, mut left_out) = (Vec::new(), Vec::new());
     for &(name, serve) in &signatures {
-        let options = entries::options(options, name, serve);
+        let options = options_of(options, name, serve);
         let begin = || begin(folder, meta, &library);
         match evaluate_with_states(&begin, serve, &options, BTreeSet::new()) {
             Ok((evaluator, _, states)) if unsupported_layers(evaluator.builder.graph()).is_empty() => {
                 let assigned = state::assigned(&evaluator, serve).into_iter().collect();
                 let read = evaluator.variables.all_read().into_iter().chain(states).collect();
-                touched.push((name, entries::Touched { assigned, read }));
+                touched.push((name, Touched { assigned, read }));
             }
             // Such as those for training.
             _ => left_out.push(format!("`{name}`")),
         }
     }
-    let Some((shared, members)) = entries::members(&signatures, &touched) else { return Ok(Vec::new()) };
+    let is_whole = |one: &proto::Signature| !one.inputs.is_empty() && !one.outputs.is_empty();
+    let faces: Vec<Face<'_>> =
+        signatures.iter().map(|&(name, one)| Face { name, is_whole: is_whole(one) }).collect();
+    let Some((shared, members)) = entries::members(&faces, &touched) else { return Ok(Vec::new()) };
     let mut found = Vec::new();
     for name in members {
         let Some((_, serve)) = signatures.iter().find(|(other, _)| *other == name) else { continue };
-        let imported = import_sharing(folder, &entries::options(options, &name, serve), &shared)?;
+        let imported = import_sharing(folder, &options_of(options, &name, serve), &shared)?;
         found.push((name, imported));
     }
     entries::without_doubles(&mut found);
@@ -181,6 +184,13 @@ fn entries_of(folder: &Path, options: &ImportOptions) -> Result<Vec<(String, Imp
         first.notes.push(format!("signatures that cannot be converted were left out: {names}"));
     }
     Ok(found)
+}
+
+/// The options for one signature: shapes that are given for inputs of others are none of its own.
+fn options_of(of: &ImportOptions, name: &str, signature: &proto::Signature) -> ImportOptions {
+    let mut options = ImportOptions { signature: Some(name.into()), ..of.clone() };
+    options.input_shapes.retain(|(input, _)| signature.inputs.contains_key(input));
+    options
 }
 
 fn import(folder: &Path, options: &ImportOptions) -> Result<Imported> {

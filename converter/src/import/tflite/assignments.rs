@@ -7,12 +7,12 @@
 //! As in TensorFlow Lite Micro, a variable has a container and a name, handles of one name are one variable, and one that
 //! CALL_ONCE does not assign begins with zeros. Bytes of a quantized variable are kept as they are.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use super::builder::Builder;
 use super::flexbuffer;
 use super::layer::Reason;
-use super::variables::key;
+use super::variables::{key, whole};
 use crate::graph::{
     Activation, Choose, Concat, Constant, DType, Node, Op, State, Unsupported, Value, ValueId,
 };
@@ -63,6 +63,7 @@ impl Builder {
             return Err(fault);
         }
         let starting = self.variables.starting;
+        self.variables.all[number].touched.0 |= !starting;
         let variable = &self.variables.all[number];
         if starting || !variable.is_assigned {
             let initial = variable.initial.as_ref().ok_or(LOST)?;
@@ -103,6 +104,7 @@ impl Builder {
             self.variables.all[number].initial = Some(value.clone());
             return Ok(());
         }
+        self.variables.all[number].touched.1 = true;
         if let Some(first) = self.variables.all[number].first {
             self.expect_same(first, value)?;
         }
@@ -228,11 +230,20 @@ impl Builder {
         joined
     }
 
-    /// Enters the variables that inferences read before they assign them among the graph's states.
-    pub(super) fn finish_variables(&mut self, notes: &mut Vec<String>) {
+    /// Enters the variables that inferences read before they assign them among the graph's states, and those that others
+    /// read, too.
+    pub(super) fn finish_variables(&mut self, notes: &mut Vec<String>, shared: &BTreeSet<String>) {
         let mut names: HashSet<String> = self.graph.states.iter().map(|state| state.name.clone()).collect();
         for (number, variable) in std::mem::take(&mut self.variables.all).into_iter().enumerate() {
-            let (Some(value), Some(next)) = (variable.first, variable.current) else { continue };
+            let Some(next) = variable.current else { continue };
+            let value = match variable.first {
+                Some(value) => value,
+                None if shared.contains(&whole(&variable.key)) => {
+                    let like = self.graph.value(next).clone();
+                    self.value(Value { name: variable.key.1.clone(), constant: None, ..like })
+                }
+                None => continue,
+            };
             let mut name = match variable.key {
                 (_, name) if name.is_empty() => format!("variable_{number}"),
                 (container, name) if names.contains(&name) => format!("{container}/{name}"),

@@ -10,6 +10,7 @@ use std::collections::{HashMap, HashSet};
 use super::assignments::CIRCULAR_BUFFER;
 use super::builder::Builder;
 use super::lists::Lists;
+use super::tensors::Whose;
 use super::{detection, operators, tensors};
 use crate::error::Result;
 use crate::graph::{Choose, Constant, Node, Op, Unsupported, ValueId};
@@ -44,12 +45,13 @@ pub(super) struct Branches<'a, 'f> {
 }
 
 impl<'a, 'f> Branches<'a, 'f> {
-    pub(super) fn of(model: &'a schema::Model<'f>, file: &'a [u8]) -> Branches<'a, 'f> {
+    /// Those of a file whose subgraph `first` is being read.
+    pub(super) fn of(model: &'a schema::Model<'f>, file: &'a [u8], first: usize) -> Branches<'a, 'f> {
         Branches {
             model,
             file,
-            open: vec![0],
-            read: HashSet::from([0]),
+            open: vec![first],
+            read: HashSet::from([first]),
             left: MOST,
             block: 0,
             lists: Lists::default(),
@@ -213,7 +215,7 @@ impl<'a, 'f> Branches<'a, 'f> {
         let results = operators.iter().filter_map(|operator| operator.outputs()).flatten();
         let written: HashSet<usize> =
             results.chain(inputs.iter().copied()).filter_map(|index| usize::try_from(index).ok()).collect();
-        let tensors = tensors::read(self.model, &subgraph, self.file, &written, Some(name))?;
+        let tensors = tensors::read(self.model, &subgraph, self.file, &written, Whose::Branch(name))?;
 
         let mut scope = builder.add_values(tensors, &written);
         if self.lists.depth > 0 {

@@ -68,15 +68,16 @@ impl Builder {
         (start..start + count).map(ValueId).collect()
     }
 
-    /// Checks the model's inputs and outputs, and marks what is known from the start.
-    pub(super) fn define_borders(&mut self, written: &HashSet<usize>) -> Result<()> {
+    /// Checks the model's inputs and outputs, and marks what is known from the start. One of several signatures may be there
+    /// for what it assigns.
+    pub(super) fn define_borders(&mut self, written: &HashSet<usize>, may_be_mute: bool) -> Result<()> {
         for (index, value) in self.graph.values.iter().enumerate() {
             // Variables and constants of foreign kinds are there before any operator writes them;
             // layers that read them are unsupported, not damaged.
             let foreign = self.faults[index].is_some() && !written.contains(&index);
             self.defined[index] = value.constant.is_some() || foreign;
         }
-        if self.graph.outputs.is_empty() {
+        if self.graph.outputs.is_empty() && !may_be_mute {
             return Err(damaged("the model has no outputs"));
         }
         for &id in &self.graph.inputs {

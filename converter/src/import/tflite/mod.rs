@@ -5,6 +5,7 @@
 //! 1. the flatbuffers verifier proves that every offset stays inside the file; a file whose numbers are not
 //!    aligned is copied before (`align`);
 //! 2. `tensors` turns tensors into values, and decodes constants, sparse ones too (`sparse`);
+//!    the subgraph to read is the first, or that of the signature asked for (`signatures`);
 //! 3. each operator is translated (`operators`), with its axes, paddings and sizes resolved; what is
 //!    computed from shapes is computed now (`known`), and gives the dimensions that the file leaves open;
 //!    what cannot be translated becomes `Op::Unsupported` with a reason;
@@ -36,6 +37,7 @@ mod lstm;
 mod movement;
 mod operators;
 mod places;
+mod signatures;
 mod slices;
 mod sparse;
 mod svdf;
@@ -52,7 +54,7 @@ mod networks;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::Path;
 
 use flatbuffers::InvalidFlatbuffer;
@@ -65,6 +67,7 @@ use crate::graph::{Graph, ValueId};
 use crate::tflite as schema;
 use branches::Branches;
 use builder::Builder;
+use tensors::Whose;
 use variables::Variables;
 
 /// Reads `.tflite` files.
@@ -79,18 +82,36 @@ impl Importer for TfliteImporter {
         head.get(4..8) == Some(b"TFL3")
     }
 
-    fn import_bytes(&self, name: &str, bytes: &[u8], options: &ImportOptions) -> Result<Imported> {
-        let Read { graph, notes, warnings } = import(name, bytes, options).map_err(|e| e.context(name))?;
-        let inputs: Vec<&str> = graph.inputs.iter().map(|&id| graph.value(id).name.as_str()).collect();
-        options.check_names(&inputs).map_err(|e| e.context(name))?;
-        for &id in &graph.inputs {
-            let value = graph.value(id);
-            let shape: Vec<Option<usize>> = value.shape.iter().copied().map(Some).collect();
-            options.input_shape(&value.name, &shape).map_err(|e| e.context(name))?;
-        }
-        let source_hash = Sha256::digest(bytes).into();
-        Ok(Imported { graph, format: self.format(), source_hash, notes, warnings })
+    fn entries(&self, path: &Path, options: &ImportOptions) -> Result<Vec<(String, Imported)>> {
+        // A file that cannot be read is refused where the model itself is.
+        let Ok(bytes) = crate::files::read(path) else { return Ok(Vec::new()) };
+        signatures::entries(&path.display().to_string(), &bytes, options)
     }
+
+    fn import_bytes(&self, name: &str, bytes: &[u8], options: &ImportOptions) -> Result<Imported> {
+        Ok(import_one(name, bytes, options, &BTreeSet::new())?.0)
+    }
+}
+
+/// Reads one signature, of which variables that others assign are state, too; and what it does with variables.
+fn import_one(
+    name: &str,
+    bytes: &[u8],
+    options: &ImportOptions,
+    shared: &BTreeSet<String>,
+) -> Result<(Imported, signatures::Found)> {
+    let read = with_model(bytes, |model| import(name, model, bytes, options, shared));
+    let Read { graph, notes, warnings, found } = read.map_err(|e| e.context(name))?;
+    let inputs: Vec<&str> = graph.inputs.iter().map(|&id| graph.value(id).name.as_str()).collect();
+    options.check_names(&inputs).map_err(|e| e.context(name))?;
+    for &id in &graph.inputs {
+        let value = graph.value(id);
+        let shape: Vec<Option<usize>> = value.shape.iter().copied().map(Some).collect();
+        options.input_shape(&value.name, &shape).map_err(|e| e.context(name))?;
+    }
+    let source_hash = Sha256::digest(bytes).into();
+    let format = TfliteImporter.format();
+    Ok((Imported { graph, format, source_hash, notes, warnings }, found))
 }
 
 /// What a file says.
@@ -98,9 +119,11 @@ struct Read {
     graph: Graph,
     notes: Vec<String>,
     warnings: Vec<String>,
+    found: signatures::Found,
 }
 
-fn import(name: &str, file: &[u8], options: &ImportOptions) -> Result<Read> {
+/// Verifies a file, and hands it on.
+fn with_model<T>(file: &[u8], f: impl FnOnce(&schema::Model<'_>) -> Result<T>) -> Result<T> {
     let mut copy = None;
     let mut verified = schema::verified(file);
     if let Err(InvalidFlatbuffer::Unaligned { .. }) = verified {
@@ -118,15 +141,27 @@ fn import(name: &str, file: &[u8], options: &ImportOptions) -> Result<Read> {
         return Err(Error::input(format!("has schema version {}, supported is 3", model.version()))
             .help("export the model with a TensorFlow of 2018 or later"));
     }
+    f(&model)
+}
+
+/// Reads the subgraph that the options choose, of which `shared` variables are state in any case. `file` is the file's bytes.
+fn import(
+    name: &str,
+    model: &schema::Model<'_>,
+    file: &[u8],
+    options: &ImportOptions,
+    shared: &BTreeSet<String>,
+) -> Result<Read> {
     let subgraphs: Vec<schema::SubGraph<'_>> = model.subgraphs().into_iter().flatten().collect();
-    let Some(subgraph) = subgraphs.first() else { return Err(damaged("has no subgraph")) };
+    let (number, signature) = signatures::choose(model, options)?;
+    let Some(subgraph) = subgraphs.get(number) else { return Err(damaged("has no subgraph")) };
     let operators: Vec<schema::Operator<'_>> = subgraph.operators().into_iter().flatten().collect();
 
     let mut written: HashSet<usize> = HashSet::new();
     for index in operators.iter().filter_map(|o| o.outputs()).chain(subgraph.inputs()).flatten() {
         written.extend(usize::try_from(index));
     }
-    let tensors = tensors::read(&model, subgraph, file, &written, None)?;
+    let tensors = tensors::read(model, subgraph, file, &written, Whose::Model(signature))?;
     let mut outputs = ids(subgraph.outputs(), &tensors, "the model's outputs")?;
     if !options.cut.is_empty() {
         outputs = options.cut.iter().map(|name| named(&tensors, name)).collect::<Result<_>>()?;
@@ -143,7 +178,7 @@ fn import(name: &str, file: &[u8], options: &ImportOptions) -> Result<Read> {
         ..Graph::default()
     };
     let (mut notes, mut warnings) = (Vec::new(), Vec::new());
-    let variables = Variables::of(&model);
+    let variables = Variables::of(model);
     let mut builder = Builder::new(
         graph,
         tensors.faults,
@@ -151,19 +186,22 @@ fn import(name: &str, file: &[u8], options: &ImportOptions) -> Result<Read> {
         tensors.open,
         (variables, options.custom.clone()),
     );
-    builder.define_borders(&written)?;
-    let mut branches = Branches::of(&model, file);
-    for (number, operator) in operators.into_iter().enumerate() {
-        branches.add(&mut builder, number, operator)?;
+    builder.define_borders(&written, !shared.is_empty())?;
+    let mut branches = Branches::of(model, file, number);
+    for (place, operator) in operators.into_iter().enumerate() {
+        branches.add(&mut builder, place, operator)?;
     }
     let unread = subgraphs.len() - branches.read();
-    if unread > 0 {
+    if let Some(note) = signatures::note(model, number, options.signature.is_some()) {
+        notes.push(note);
+    } else if unread > 0 && options.signature.is_none() {
         let are = if unread == 1 { "is" } else { "are" };
         notes.push(format!("the file has {} subgraphs, of which {unread} {are} not read", subgraphs.len()));
     }
-    builder.finish_variables(&mut notes);
+    let found = builder.variables.touched();
+    builder.finish_variables(&mut notes, shared);
     let graph = builder.finish(&mut notes, &mut warnings)?;
-    Ok(Read { graph, notes, warnings })
+    Ok(Read { graph, notes, warnings, found })
 }
 
 /// The tensor that the model is cut at.

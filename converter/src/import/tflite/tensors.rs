@@ -40,20 +40,29 @@ impl Tensors {
     }
 }
 
+/// What a subgraph is.
+#[derive(Clone, Copy)]
+pub(super) enum Whose<'f> {
+    /// The model itself: its inputs and outputs are called as the signature says.
+    Model(Option<schema::SignatureDef<'f>>),
+    /// Part of it, which stands before the names of its tensors.
+    Branch(&'f str),
+}
+
 /// Reads all tensors of a subgraph. `file` is the whole file; `written` says which tensors are inputs or results of
-/// operators. Those of a branch have `branch` before their names; without it, the subgraph is the model's first.
+/// operators.
 pub(super) fn read(
     model: &schema::Model<'_>,
     subgraph: &schema::SubGraph<'_>,
     file: &[u8],
     written: &HashSet<usize>,
-    branch: Option<&str>,
+    whose: Whose<'_>,
 ) -> Result<Tensors> {
     let tensors: Vec<schema::Tensor<'_>> = subgraph.tensors().into_iter().flatten().collect();
     let mut layer_names = unique_names(tensors.iter().enumerate().map(|(i, t)| readable(t.name(), i)));
-    let value_names = match branch {
-        None => signature_names(model, &layer_names),
-        Some(branch) => {
+    let value_names = match whose {
+        Whose::Model(signature) => signature_names(signature, &layer_names),
+        Whose::Branch(branch) => {
             layer_names.iter_mut().for_each(|name| *name = format!("{branch}/{name}"));
             layer_names.clone()
         }
@@ -274,11 +283,10 @@ fn unique_names(names: impl Iterator<Item = String>) -> Vec<String> {
     names.map(&mut unique).collect()
 }
 
-/// Names of the model's inputs and outputs as its first signature gives them (`x` rather than
+/// Names of the model's inputs and outputs as its signature gives them (`x` rather than
 /// `serving_default_x:0`): data are matched to inputs by these. Other tensors keep their names,
 /// made different where a signature took them.
-fn signature_names(model: &schema::Model<'_>, layer_names: &[String]) -> Vec<String> {
-    let signature = model.signature_defs().into_iter().flatten().find(|s| s.subgraph_index() == 0);
+fn signature_names(signature: Option<schema::SignatureDef<'_>>, layer_names: &[String]) -> Vec<String> {
     let Some(signature) = signature else { return layer_names.to_vec() };
     let mut chosen: HashMap<usize, String> = HashMap::new();
     let mut taken = HashSet::new();

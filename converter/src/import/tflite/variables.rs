@@ -1,8 +1,9 @@
 //! The variables of a file: which there are, and which of them an inference assigns.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use crate::graph::{Value, ValueId};
+use crate::import::entries::Touched;
 use crate::tflite::{self as schema, BuiltinOperator as Code};
 
 /// Container and name.
@@ -31,12 +32,22 @@ pub(super) struct Variable {
     pub(super) first: Option<ValueId>,
     /// Its value where the file is being read.
     pub(super) current: Option<ValueId>,
+    /// Whether an inference reads it, and assigns it.
+    pub(super) touched: (bool, bool),
 }
 
 impl Variables {
     /// Looks for what assigns variables at run time.
     pub(super) fn of(model: &schema::Model<'_>) -> Variables {
         Variables { assigned: assigned(model), ..Variables::default() }
+    }
+
+    /// What inferences do with the variables.
+    pub(super) fn touched(&self) -> Touched {
+        let names = |is: fn(&Variable) -> bool| -> BTreeSet<String> {
+            self.all.iter().filter(|variable| is(variable)).map(|variable| whole(&variable.key)).collect()
+        };
+        Touched { assigned: names(|variable| variable.touched.1), read: names(|variable| variable.touched.0) }
     }
 
     /// The values of all variables where the file is being read.
@@ -55,7 +66,14 @@ impl Variables {
         let is_assigned = self.assigned.as_ref().is_none_or(|all| all.contains(&key));
         let number = *self.by_key.entry(key.clone()).or_insert(self.all.len());
         if number == self.all.len() {
-            self.all.push(Variable { key, is_assigned, initial: None, first: None, current: None });
+            self.all.push(Variable {
+                key,
+                is_assigned,
+                initial: None,
+                first: None,
+                current: None,
+                touched: (false, false),
+            });
         }
         number
     }
@@ -94,6 +112,11 @@ fn assigned(model: &schema::Model<'_>) -> Option<HashSet<Key>> {
         }
     }
     Some(found)
+}
+
+/// Container and name as one word.
+pub(super) fn whole((container, name): &Key) -> String {
+    format!("{}/{name}", container.replace('/', "_"))
 }
 
 /// Container and name that a VAR_HANDLE says.

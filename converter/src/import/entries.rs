@@ -6,9 +6,8 @@
 
 use std::collections::BTreeSet;
 
-use super::proto::Signature;
-use crate::graph::Graph;
-use crate::import::importer::{ImportOptions, Imported};
+use super::importer::Imported;
+use crate::graph::{Graph, State, Value};
 
 const DEFAULT: &str = "serving_default";
 
@@ -25,10 +24,18 @@ impl Touched {
     }
 }
 
+/// What is known of a signature before it is read.
+#[derive(Clone, Copy)]
+pub(super) struct Face<'s> {
+    pub(super) name: &'s str,
+    /// Whether it has inputs and outputs.
+    pub(super) is_whole: bool,
+}
+
 /// The variables that signatures share, and the names of the signatures that do. Nothing where they stand alone, and where
 /// there is a `serving_default` that does.
 pub(super) fn members(
-    signatures: &[(&str, &Signature)],
+    signatures: &[Face<'_>],
     touched: &[(&str, Touched)],
 ) -> Option<(BTreeSet<String>, Vec<String>)> {
     let all = |set: fn(&Touched) -> &BTreeSet<String>| -> BTreeSet<String> {
@@ -38,11 +45,8 @@ pub(super) fn members(
         all(|touched| &touched.assigned).intersection(&all(|touched| &touched.read)).cloned().collect();
     let members: Vec<&str> =
         touched.iter().filter(|(_, touched)| touched.touches(&shared)).map(|(name, _)| *name).collect();
-    let is_whole = |name: &&str| {
-        let found = signatures.iter().find(|(other, _)| other == name);
-        found.is_some_and(|(_, signature)| !signature.inputs.is_empty() && !signature.outputs.is_empty())
-    };
-    let has_default = signatures.iter().any(|(name, _)| *name == DEFAULT);
+    let is_whole = |name: &&str| signatures.iter().any(|face| face.name == *name && face.is_whole);
+    let has_default = signatures.iter().any(|face| face.name == DEFAULT);
     let can_be_first = |name: &&str| is_whole(name) && (!has_default || *name == DEFAULT);
     (members.len() > 1 && members.iter().any(can_be_first))
         .then(|| (shared, members.into_iter().map(String::from).collect()))
@@ -63,13 +67,6 @@ pub(super) fn largest_first(entries: &mut [(String, Imported)]) {
     }
 }
 
-/// The options for one signature: shapes that are given for inputs of others are none of its own.
-pub(super) fn options(of: &ImportOptions, name: &str, signature: &Signature) -> ImportOptions {
-    let mut options = ImportOptions { signature: Some(name.into()), ..of.clone() };
-    options.input_shapes.retain(|(input, _)| signature.inputs.contains_key(input));
-    options
-}
-
 /// Leaves out signatures that are another name of one before them, as Keras writes `serve` beside `serving_default`.
 pub(super) fn without_doubles(entries: &mut Vec<(String, Imported)>) {
     let mut seen: BTreeSet<String> = BTreeSet::new();
@@ -83,4 +80,41 @@ fn shape_of(graph: &Graph) -> String {
         graph.values.iter().map(|value| (&value.shape, value.dtype, &value.constant)).collect();
     let states: Vec<_> = graph.states.iter().map(|state| (&state.name, state.value, state.next)).collect();
     format!("{nodes:?} {values:?} {states:?} {:?} {:?}", graph.inputs, graph.outputs)
+}
+
+/// Gives each graph the states of all: one that a graph lacks stays in it what it is. States of layers, which are no variables
+/// of the author's, are one graph's own, and take its name where two have the same.
+pub(super) fn complete(entries: &mut [(String, Imported)], variables: &BTreeSet<String>) {
+    for at in 0..entries.len() {
+        let elsewhere = |name: &String| {
+            let others = entries.iter().enumerate().filter(|(other, _)| *other != at);
+            let mut states = others.flat_map(|(_, (_, imported))| &imported.graph.states);
+            states.any(|state| state.name == *name)
+        };
+        let own = entries[at].1.graph.states.iter().map(|state| state.name.clone());
+        let twice: Vec<String> = own.filter(|name| !variables.contains(name)).filter(elsewhere).collect();
+        let (signature, imported) = &mut entries[at];
+        for state in &mut imported.graph.states {
+            if twice.contains(&state.name) {
+                state.name = format!("{signature}/{}", state.name);
+            }
+        }
+    }
+    let mut all: Vec<(State, Value)> = Vec::new();
+    for (_, imported) in entries.iter() {
+        for state in &imported.graph.states {
+            if all.iter().all(|(other, _)| other.name != state.name) {
+                all.push((state.clone(), imported.graph.value(state.value).clone()));
+            }
+        }
+    }
+    for (_, imported) in entries.iter_mut() {
+        let graph = &mut imported.graph;
+        for (state, value) in &all {
+            if graph.states.iter().all(|own| own.name != state.name) {
+                let value = graph.add_value(Value { constant: None, ..value.clone() });
+                graph.states.push(State { value, next: value, from: 0, ..state.clone() });
+            }
+        }
+    }
 }
