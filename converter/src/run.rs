@@ -124,8 +124,12 @@ pub fn run(
     let board = board::find(options.board)?;
     let inputs = (0..data.len()).map(|sample| Ok(raw(model, data, sample)?.concat()));
     let inputs = inputs.collect::<Result<Vec<Vec<u8>>>>()?;
-    let settings =
-        board::RunOptions { layers: options.layers, sequence: options.sequence, ..Default::default() };
+    let settings = board::RunOptions {
+        layers: options.layers,
+        sequence: options.sequence,
+        entry: model_file::entry_number(model),
+        ..Default::default()
+    };
     // The length is not known, because the board answers when all samples are done.
     progress.begin("running", 0);
     let answer = board::run(board, model.bytes(), &inputs, settings);

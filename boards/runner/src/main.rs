@@ -63,6 +63,7 @@ fn run(job: &Job, room: &mut Room<'_>, report: &mut Report) -> Result<(), Error>
     let mut inputs = Inputs::open(job.inputs_start);
     if job.has(LAYERS) {
         room.with_net(&model, |net| {
+            enter(net, job.entry)?;
             inputs.read(net)?;
             measure::layers(net, report)
         })?;
@@ -75,11 +76,15 @@ fn run(job: &Job, room: &mut Room<'_>, report: &mut Report) -> Result<(), Error>
     }
     if job.has(SEQUENCE) {
         return room.with_net(&model, |net| {
+            enter(net, job.entry)?;
             (0..job.samples).try_for_each(|index| sample(index, init, net, &mut inputs, report))
         });
     }
     for index in 0..job.samples {
-        room.with_net(&model, |net| sample(index, init, net, &mut inputs, report))?;
+        room.with_net(&model, |net| {
+            enter(net, job.entry)?;
+            sample(index, init, net, &mut inputs, report)
+        })?;
     }
     Ok(())
 }
@@ -95,9 +100,26 @@ fn call(
     report: &mut Report,
 ) -> Result<(), Error> {
     let number = (index as usize).checked_rem(net.model().entries()).unwrap_or(0);
-    let entry = net.entry(net.model().entry_name(number).unwrap_or_default())?;
-    net.enter(&entry)?;
+    go_over(net, number)?;
     sample(index, init, net, inputs, report)
+}
+
+/// Goes over to a program of the file, unless it is the first, which a net begins with.
+#[cfg(target_has_atomic = "ptr")]
+fn enter(net: &mut Interpreter<'_>, number: u32) -> Result<(), Error> {
+    if number == 0 { Ok(()) } else { go_over(net, number as usize) }
+}
+
+#[cfg(target_has_atomic = "ptr")]
+fn go_over(net: &mut Interpreter<'_>, number: usize) -> Result<(), Error> {
+    let entry = net.entry(net.model().entry_name(number).unwrap_or_default())?;
+    net.enter(&entry)
+}
+
+// The host asks such a board for the first program only.
+#[cfg(not(target_has_atomic = "ptr"))]
+fn enter(_: &mut Interpreter<'_>, _: u32) -> Result<(), Error> {
+    Ok(())
 }
 
 #[cfg(not(target_has_atomic = "ptr"))]

@@ -8,14 +8,15 @@
 //! word 3  bytes of arena to use at most, 0 for all
 //! word 7  where the next job starts, a multiple of 16, counted from this one; 0 for the last
 //! word 8  where the samples of this job start in `inputs.bin`
-//! word 9..16  zero
+//! word 9  the program to run, of a file with several: 0 for its first
+//! word 10..16  zero
 //! byte 64     the model
 //! ```
 //! Inputs are read from the host's file `inputs.bin`, one sample after the other, so their number is
 //! not limited by the board's memory.
 
 const MAGIC: u32 = u32::from_le_bytes(*b"FJOB");
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 
 /// Report every op's instructions and output for the first sample.
 pub const LAYERS: u32 = 1;
@@ -48,6 +49,8 @@ pub struct Job {
     pub calibration: u32,
     /// Where its samples start in `inputs.bin`.
     pub inputs_start: u32,
+    /// Number of the program to run.
+    pub entry: u32,
     next: Option<*const u8>,
 }
 
@@ -73,8 +76,19 @@ impl Job {
     unsafe fn at(header: *const u8) -> Option<Job> {
         // SAFETY: aligned and in the region, says the caller.
         let words = unsafe { &*header.cast::<[u32; 16]>() };
-        let &[MAGIC, VERSION, model_bytes, arena_limit, flags, samples, calibration, next, inputs_start, ..] =
-            words
+        let &[
+            MAGIC,
+            VERSION,
+            model_bytes,
+            arena_limit,
+            flags,
+            samples,
+            calibration,
+            next,
+            inputs_start,
+            entry,
+            ..,
+        ] = words
         else {
             return None;
         };
@@ -82,7 +96,7 @@ impl Job {
         let model = unsafe { core::slice::from_raw_parts(header.wrapping_add(64), model_bytes as usize) };
         let arena_limit = if arena_limit == 0 { usize::MAX } else { arena_limit as usize };
         let next = (next != 0).then(|| header.wrapping_add(next as usize));
-        Some(Job { model, arena_limit, flags, samples, calibration, inputs_start, next })
+        Some(Job { model, arena_limit, flags, samples, calibration, inputs_start, entry, next })
     }
 
     /// Whether a flag is set.

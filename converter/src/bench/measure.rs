@@ -143,7 +143,14 @@ fn measure_on(
     let board = board::find(board)?;
     check_clock(chip, board.timing.or(part.map(|_| board.estimate)))?;
     progress.begin("measuring", 0);
-    let run = board::bench(board, model.bytes(), Some(inputs(model).concat()), part.is_some());
+    let options = board::RunOptions {
+        layers: true,
+        cycles: true,
+        estimate: part.is_some(),
+        entry: model_file::entry_number(model),
+        ..board::RunOptions::default()
+    };
+    let run = board::run(board, model.bytes(), &[inputs(model).concat()], options);
     progress.end();
     let run = run?;
     measured = of_run(model, board, &run)?;

@@ -143,6 +143,7 @@ fn job<'a>(item: &BatchItem<'a>, inputs_start: usize) -> Result<Job<'a>> {
         entries: item.options.entries,
         samples: count(item.inputs.len())?,
         inputs_start: count(inputs_start)?,
+        entry: count(item.options.entry)?,
         ..Job::default()
     })
 }

@@ -12,7 +12,7 @@ pub const HEADER_BYTES: usize = 64;
 const ALIGNMENT: usize = 16;
 
 /// Version of the layouts.
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 
 const LAYERS: u32 = 1;
 const SEQUENCE: u32 = 2;
@@ -37,6 +37,8 @@ pub struct Job<'a> {
     pub calibration: u32,
     /// Where its samples start in the file of inputs.
     pub inputs_start: u32,
+    /// Number of the program to run, of a file with several.
+    pub entry: u32,
 }
 
 /// The bytes of some jobs, one after the other, for QEMU's loader.
@@ -77,6 +79,7 @@ impl Job<'_> {
             self.calibration,
             next,
             self.inputs_start,
+            self.entry,
         ];
         let mut bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
         bytes.resize(HEADER_BYTES, 0);

@@ -67,6 +67,9 @@ pub struct RunOptions {
     /// The samples are calls of the file's entry points in turn, in the order of the file, on one state: the inputs of each
     /// sample are those of its entry. Boards with a Cortex-M0 refuse that.
     pub entries: bool,
+    /// Number of the program that the samples are for, of a file with several entry points; 0 is its first. Boards with a
+    /// Cortex-M0 refuse any other.
+    pub entry: usize,
     /// Model cycles, if the core has a timing model.
     pub cycles: bool,
     /// Model cycles of cores, too, whose model was not held against silicon.
@@ -204,6 +207,12 @@ fn collect(board: &Board, shift: u32, answers: Answers, samples: usize) -> Resul
 }
 
 impl Board {
+    /// Whether its runner can go over to another program of a file: Cortex-M0 has no atomic swaps, and its board no flash for
+    /// that beside all operators.
+    pub fn runs_entries(&self) -> bool {
+        self.target != "thumbv6m-none-eabi"
+    }
+
     /// Checks that a model and its arena fit the board; the error gives both sizes.
     pub fn check_room(&self, model_bytes: usize, arena_bytes: usize) -> Result<()> {
         let largest = self.jobs.iter().map(|memory| memory.bytes as usize).max().unwrap_or(0);
@@ -233,13 +242,21 @@ fn check_job(board: &Board, model_bytes: &[u8], inputs: &[Vec<u8>], options: Run
     let file = AlignedBuf::from_bytes(model_bytes);
     let model = verified(&file)?;
     board.check_room(model_bytes.len(), model.arena_bytes())?;
-    let programs = if options.entries { model.entries() } else { 0 };
-    let mut needed = vec![input_bytes(&model)];
-    for index in 1..programs {
-        let entry =
-            model.entry_at(index).map_err(|error| Error::input(error.to_string()).caused_by(error))?;
-        needed.push(input_bytes(&entry));
+    if (options.entries || options.entry > 0) && !board.runs_entries() {
+        return Err(Error::input(format!("{} runs only the first program of a file", board.name))
+            .help("its flash is too small for the firmware that runs any entry point; choose another board (`ferrolite boards`), or the host"));
     }
+    let needs = |index: usize| match index {
+        0 => Ok(input_bytes(&model)),
+        _ => {
+            let entry = model.entry_at(index);
+            entry
+                .map(|entry| input_bytes(&entry))
+                .map_err(|error| Error::input(error.to_string()).caused_by(error))
+        }
+    };
+    let programs = if options.entries { 0..model.entries().max(1) } else { options.entry..options.entry + 1 };
+    let needed = programs.map(needs).collect::<Result<Vec<usize>>>()?;
     if inputs.is_empty() {
         return Err(Error::input("there are no samples to run"));
     }

@@ -25,7 +25,7 @@ pub fn execute(args: &BenchArgs) -> Result<Printed> {
     if boards.is_empty() {
         boards.push(HOST);
     }
-    let file = ModelFile::read(&args.file)?;
+    let file = ModelFile::read(&args.file)?.with_entry(args.entry.clone());
     let measured = boards.iter().map(|board| measure(args, &file, board)).collect::<Result<Vec<_>>>()?;
     match measured.as_slice() {
         [one] if args.json => Printed::json(one),
@@ -104,7 +104,7 @@ fn locked(args: &BenchArgs, path: &Path) -> Result<Printed> {
     if args.check {
         boards.iter().try_for_each(|board| lock.expect(board)).map_err(|error| error.context(&shown))?;
     }
-    let file = ModelFile::read(&args.file)?;
+    let file = ModelFile::read(&args.file)?.with_entry(args.entry.clone());
     let tolerance = args.tolerance.map_or_else(Tolerance::default, Tolerance::all);
     let mut found = Comparison::default();
     let mut measured = Vec::new();

@@ -27,7 +27,11 @@ pub fn execute(args: &CompareArgs) -> Result<Printed> {
     let reads = reads.data(std::iter::once(&args.data).chain(&args.labels));
     let mut files = Outputs::check(args.report.iter().map(|p| p.as_path()), reads, args.force)?;
     let mut file = ModelFile::read(&args.file)?;
-    let options = args.source_options.options();
+    let mut options = args.source_options.options();
+    if let Some(name) = &args.entry {
+        file = file.with_entry(Some(name.clone()));
+        options.signature = Some(name.clone());
+    }
     // The signature that is asked for is a program of the file, if it has several, else its first ones are compared.
     if let Some(name) =
         options.signature.as_ref().filter(|name| file.entries().is_ok_and(|all| all.contains(name)))

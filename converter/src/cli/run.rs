@@ -51,9 +51,6 @@ pub fn execute(args: &RunArgs) -> Result<Printed> {
     if once && args.boards.iter().any(|board| board != HOST) {
         return Err(Error::usage("a program without inputs runs on the host").help("leave out --on"));
     }
-    if args.entry.is_some() && args.boards.iter().any(|board| board != HOST) {
-        return Err(Error::usage("--entry works on the host").help("leave out --on, or --entry"));
-    }
     let Some(input) = &args.input else { return run_once(args, &model, files) };
     if model.inputs().is_empty() {
         let which = args.entry.as_ref().map_or("the model".into(), |name| format!("entry `{name}`"));

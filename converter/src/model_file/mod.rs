@@ -492,12 +492,25 @@ fn is_small(code: OpCode, node: &Node<'_>) -> bool {
     }
 }
 
+/// The number of a program among those of its file; 0 for the first, and where there is but one.
+pub fn entry_number(model: &Model<'_>) -> usize {
+    let is = |&index: &usize| {
+        model.entry_at(index).is_ok_and(|entry| core::ptr::eq(entry.ops().as_ptr(), model.ops().as_ptr()))
+    };
+    // Programs without ops are told apart by where their borders lie.
+    let same_ports = |&index: &usize| {
+        let ports = |model: &Model<'_>| (model.inputs().as_ptr(), model.outputs().as_ptr());
+        model.entry_at(index).is_ok_and(|entry| ports(&entry) == ports(model))
+    };
+    (1..model.entries()).filter(is).find(same_ports).unwrap_or(0)
+}
+
 /// The operators that a model needs on a core, with all of its entries, each once, ordered by code.
 pub fn operators(model: &Model<'_>, core: Target) -> Vec<Linked> {
     let policy = policy(core);
     let mut linked: Vec<Linked> = Vec::new();
     let others: Vec<Model<'_>> =
-        (1..model.entries()).filter_map(|index| model.entry_at(index).ok()).collect();
+        (0..model.entries()).filter_map(|index| model.entry_at(index).ok()).collect();
     let programs = std::iter::once(model).chain(&others);
     for (model, op) in programs.flat_map(|model| model.ops().iter().map(move |op| (model, op))) {
         let Some(code) = OpCode::from_code(op.code) else { continue };
