@@ -15,6 +15,7 @@
 use ferrolite_schema::Model;
 
 use crate::arena::Arena;
+use crate::entries::Entry;
 use crate::error::Error;
 use crate::interpreter::Interpreter;
 use crate::ops::OpSet;
@@ -77,6 +78,21 @@ impl<'a, const N: usize> Net<'a, N> {
     /// The model.
     pub fn model(&self) -> &Model<'a> {
         self.net.model()
+    }
+
+    /// An entry point of the file, verified.
+    ///
+    /// # Errors
+    /// As [`Interpreter::entry`].
+    pub fn entry(&self, name: &str) -> Result<Entry<'a>, Error> {
+        self.net.entry(name)
+    }
+
+    /// Goes over to an entry point of this file, after [`settle`](Net::settle). One of another file changes nothing.
+    pub fn enter(&mut self, entry: &Entry<'a>) {
+        self.settle();
+        // Neither of its errors is possible: nothing runs, and a module asks for entries of its own file.
+        let _ = self.net.enter(entry);
     }
 
     /// Begins an inference. One that was given up while its ops ran has left its state half-written: then the state

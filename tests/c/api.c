@@ -177,9 +177,9 @@ static int others(void)
 {
     CHECK(strcmp(ferrolite_error_message(FERROLITE_OK), "no error") == 0);
     CHECK(strcmp(ferrolite_error_message(4000000000u), "an unknown error") == 0);
-    for (uint32_t error = 0; error <= FERROLITE_FAILED; error++)
+    for (uint32_t error = 0; error <= FERROLITE_NO_SUCH_ENTRY; error++)
         CHECK(strcmp(ferrolite_error_message(error), "an unknown error") != 0);
-    CHECK(strcmp(ferrolite_error_message(FERROLITE_FAILED + 1), "an unknown error") == 0);
+    CHECK(strcmp(ferrolite_error_message(FERROLITE_NO_SUCH_ENTRY + 1), "an unknown error") == 0);
     CHECK(ferrolite_quantize(0.5f, 0.25f, 3, -128, 127) == 5 && ferrolite_quantize(1e9f, 0.25f, 3, -128, 127) == 127);
     CHECK(ferrolite_dequantize(5, 0.25f, 3) == 0.5f);
 

@@ -8,7 +8,7 @@ fn it_is_made_of_the_source() {
     let library = Path::new(env!("CARGO_MANIFEST_DIR")).join("../boards/c");
     let config = cbindgen::Config::from_file(library.join("cbindgen.toml")).expect("a sound configuration");
     let mut builder = cbindgen::Builder::new().with_config(config);
-    for module in ["error", "model", "net", "ports", "observer", "quantize"] {
+    for module in ["error", "model", "net", "entries", "ports", "observer", "quantize"] {
         builder = builder.with_src(library.join(format!("src/{module}.rs")));
     }
     let mut made = Vec::new();

@@ -16,6 +16,7 @@ use common::{compile_for, root};
 use ferrolite::aligned::AlignedBuf;
 use ferrolite::bindings;
 use ferrolite::board::{self, Board};
+use ferrolite::convert::{ConvertOptions, convert};
 use ferrolite::model_file;
 use ferrolite_runtime::{Interpreter, Model, Target, ops};
 
@@ -155,6 +156,17 @@ fn a_stream(folder: &Path, name: &str) {
     write(folder, name, &AlignedBuf::from_bytes(stream::program().file().bytes()));
 }
 
+/// A model with several entry points.
+fn a_gauge(folder: &Path) {
+    let source = root().join("tests/import/signatures");
+    let options = ConvertOptions {
+        calibrate: Some(source.join("gauge.npz").display().to_string()),
+        ..ConvertOptions::default()
+    };
+    let converted = convert(&source.join("gauge.tflite"), &options, &()).unwrap();
+    write(folder, "gauge", &AlignedBuf::from_bytes(converted.file.bytes()));
+}
+
 /// A compiler in a folder with a model's files, with the library's headers and the examples at hand.
 fn compiler(program: &str, folder: &Path) -> Command {
     let mut compiler = Command::new(program);
@@ -268,6 +280,8 @@ fn runs(board: &Board) -> bool {
 fn host_programs_give_the_hosts_bytes() {
     let library = library(None);
     let (sines, streams, api) = (folder("sine"), folder("stream"), folder("api"));
+    let gauge = folder("gauge");
+    a_gauge(&gauge);
     sine(&sines, Target::Host);
     a_stream(&streams, "stream");
     a_stream(&api, "model");
@@ -284,6 +298,8 @@ fn host_programs_give_the_hosts_bytes() {
         let found = c11(&streams, &[example("stream.c"), "stream.c".into(), say.clone()]);
         assert_eq!(found, "the stream's answers are the host's\n");
         assert_eq!(c11(&api, &[root().join("tests/c/api.c"), "model.c".into()]), "all as it should be\n");
+        let found = c11(&gauge, &[root().join("tests/c/entries.c"), "gauge.c".into()]);
+        assert_eq!(found, "entries are as they should be\n");
         let sources = [example("sine.cpp"), "sine.c".into(), say.clone()];
         assert_eq!(on_host(cpp, "-std=c++17", &sines, &sources, &library), "the sines are the host's\n");
     }

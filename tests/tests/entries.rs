@@ -1,5 +1,5 @@
-//! Entry points: several signatures of one SavedModel in one file, called in any order on one state, against TensorFlow's
-//! answers to the same calls; and files that are damaged.
+//! Entry points: several signatures of one SavedModel or one .tflite in one file, called in any order on one state, against
+//! TensorFlow's and LiteRT's answers to the same calls; and files that are damaged.
 
 mod common;
 
@@ -16,18 +16,26 @@ use ferrolite_runtime::cases::Random;
 use ferrolite_runtime::{Error, Interpreter, Model, Target, ops};
 use ferrolite_schema::Error as Refusal;
 
+/// A SavedModel, or `gauge`, a .tflite.
 fn folder(model: &str) -> PathBuf {
-    root().join("tests/import/saved_model/entries").join(model)
+    match model {
+        "gauge" => root().join("tests/import/signatures/gauge.tflite"),
+        _ => root().join("tests/import/saved_model/entries").join(model),
+    }
 }
 
-fn answers() -> Npz {
-    Npz::open(&root().join("tests/import/saved_model/entries.npz")).expect("answers")
+fn answers(model: &str) -> Npz {
+    let path = match model {
+        "gauge" => "tests/import/signatures/gauge.npz",
+        _ => "tests/import/saved_model/entries.npz",
+    };
+    Npz::open(&root().join(path)).expect("answers")
 }
 
 /// The samples of a model as a file of their own, under the names of its inputs.
 fn samples(model: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a folder");
-    let mut npz = answers();
+    let mut npz = answers(model);
     let names: Vec<String> = npz.arrays().iter().map(|(name, _)| name.clone()).collect();
     let mut arrays = Vec::new();
     for name in names {
@@ -75,7 +83,7 @@ fn called(file: &Converted, model: &str, reset: &str) -> Vec<(String, f64)> {
     let mut net = Interpreter::new(&first, ops::ALL, &mut arena).expect("runs");
     let fresh = net.state().expect("state").to_vec();
     let entries: Vec<_> = names.iter().map(|name| net.entry(name).expect("an entry")).collect();
-    let mut npz = answers();
+    let mut npz = answers(model);
     let order = npz.read(&format!("{model}/order")).expect("an order");
     let order = (0..order.rows()).map(|row| order.row_f32(row)[0]);
     let mut at = vec![0; names.len()];
@@ -99,7 +107,11 @@ fn called(file: &Converted, model: &str, reset: &str) -> Vec<(String, f64)> {
         for (index, facts) in model_file::outputs(program).into_iter().enumerate() {
             let wanted =
                 &rows(&mut npz, &format!("{model}/out/{name}/{}", facts.name)).expect("outputs")[at[number]];
-            let (scale, zero_point) = facts.quantization.expect("int8");
+            let Some((scale, zero_point)) = facts.quantization else {
+                // A constant, which a graph without layers keeps as it is.
+                assert_eq!(net.output::<f32>(index).expect("an output"), wanted);
+                continue;
+            };
             for (&wanted, &found) in wanted.iter().zip(net.output::<i8>(index).expect("an output")) {
                 let found = scale * (i32::from(found) - zero_point) as f32;
                 sums[number].0 += f64::from(wanted).powi(2);
@@ -130,6 +142,17 @@ fn signatures_with_the_same_variables_are_entries_of_one_file() {
     };
     assert_eq!(names("voice"), ["step", "nudge", "peek", "reset"]);
     assert_eq!(names("listener"), ["serving_default", "forget"]);
+    assert_eq!(names("gauge"), ["step", "peek", "push", "reset"]);
+    // One that is asked for stands alone, and one that is not there is told.
+    let alone = |name: &str| {
+        import::load_with(
+            &folder("gauge"),
+            &ImportOptions { signature: Some(name.into()), ..ImportOptions::default() },
+        )
+    };
+    assert_eq!(alone("push").expect("a signature").graph.inputs.len(), 1);
+    let error = alone("pull").expect_err("no signature");
+    assert!(error.message.contains("`pull`: the file has `peek`, `push`, `reset`, `step`"), "{error}");
     let chosen = ImportOptions { signature: Some("step".into()), ..ImportOptions::default() };
     assert!(import::entries(&folder("voice"), &chosen).expect("none").is_empty());
     // A model with one signature has none.
@@ -140,9 +163,11 @@ fn signatures_with_the_same_variables_are_entries_of_one_file() {
 #[test]
 fn calls_in_any_order_answer_as_tensorflow_does() {
     for target in [Target::Portable, Target::Host] {
-        for (model, reset, least) in [("voice", "reset", 20.0), ("listener", "forget", 25.0)] {
+        for (model, reset, least) in
+            [("voice", "reset", 20.0), ("listener", "forget", 25.0), ("gauge", "reset", 30.0)]
+        {
             let found = called(&converted(model, None, target), model, reset);
-            assert!(found.len() >= if model == "voice" { 3 } else { 1 }, "{found:?}");
+            assert!(found.len() >= if model == "listener" { 1 } else { 3 }, "{found:?}");
             for (name, decibels) in found {
                 println!("{model}/{name}: {decibels:.1} dB");
                 assert!(decibels > least, "{model}/{name}: {decibels:.1} dB");
@@ -247,11 +272,47 @@ fn boards_call_entries_as_the_host_does() {
         let found = board::run(board::find(board).expect("a board"), file.file.bytes(), &inputs, options);
         let found = found.unwrap_or_else(|error| panic!("{board}: {error}"));
         assert_eq!(found.outputs, wanted, "{board}");
+        // One entry by its number, each sample from fresh state and as a sequence.
+        let number = (1..model.entries()).find(|&n| !model.entry_at(n).expect("sound").inputs().is_empty());
+        let number = number.expect("an entry with inputs");
+        let entry = net.entry(model.entry_name(number).expect("a name")).expect("an entry");
+        assert_eq!(model_file::entry_number(entry.model()), number);
+        let samples: Vec<Vec<u8>> = inputs.iter().skip(number).step_by(model.entries()).cloned().collect();
+        for sequence in [false, true] {
+            net.reset();
+            let mut wanted = Vec::new();
+            for sample in &samples {
+                if !sequence {
+                    net.reset();
+                }
+                net.enter(&entry).expect("enters");
+                net.input_bytes_mut(0).expect("an input").copy_from_slice(sample);
+                net.invoke().expect("runs");
+                wanted.push(net.output_bytes(0).expect("bytes").to_vec());
+            }
+            let options = board::RunOptions { entry: number, sequence, ..board::RunOptions::default() };
+            let board = board::find(board).expect("a board");
+            let found = board::run(board, file.file.bytes(), &samples, options).expect("runs");
+            assert_eq!(found.outputs, wanted, "{}, sequence: {sequence}", board.name);
+        }
         // Entries with outputs answer other things from call to call.
         assert!(
             wanted.iter().filter(|bytes| !bytes.is_empty()).collect::<std::collections::HashSet<_>>().len()
                 > 6
         );
+    }
+}
+
+#[test]
+fn a_board_without_room_for_entries_says_so() {
+    let file = converted("gauge", None, Target::CortexM0);
+    let board = board::find("qemu-cortex-m0").expect("a board");
+    for options in [
+        board::RunOptions { entry: 2, ..board::RunOptions::default() },
+        board::RunOptions { entries: true, ..board::RunOptions::default() },
+    ] {
+        let error = board::run(board, file.file.bytes(), &[vec![0; 4]], options).expect_err("refused");
+        assert!(error.message.contains("runs only the first program"), "{error}");
     }
 }
 

@@ -11,6 +11,7 @@ use common::apart::Apart;
 use common::stream;
 use ferrolite::aligned::AlignedBuf;
 use ferrolite::bindings;
+use ferrolite::convert::{ConvertOptions, convert};
 use ferrolite_runtime::cases::Random;
 use ferrolite_runtime::{Model, OpCode, ops};
 use ferrolite_schema::Storage;
@@ -51,6 +52,17 @@ fn run(name: &str, file: &[u8], program: &str) {
 #[test]
 fn state_and_several_outputs() {
     run("stream", stream::program().file().bytes(), include_str!("faces/stream.rs"));
+}
+
+#[test]
+fn entry_points() {
+    let folder = common::root().join("tests/import/signatures");
+    let options = ConvertOptions {
+        calibrate: Some(folder.join("gauge.npz").display().to_string()),
+        ..ConvertOptions::default()
+    };
+    let converted = convert(&folder.join("gauge.tflite"), &options, &()).expect("converts");
+    run("gauge", converted.file.bytes(), include_str!("faces/gauge.rs"));
 }
 
 #[test]

@@ -51,6 +51,11 @@
 #define FERROLITE_NET_WORDS 32
 
 /**
+ * Words of an entry, some of them to spare.
+ */
+#define FERROLITE_ENTRY_WORDS 24
+
+/**
  * What a function answers: `FERROLITE_OK`, which is 0, or what went wrong. `ferrolite_error_message` has a sentence for
  * each; `ferrolite_last_detail` the numbers that go with it.
  */
@@ -151,6 +156,10 @@ enum ferrolite_error
      * Anything else.
      */
     FERROLITE_FAILED,
+    /**
+     * The model has no entry point of this name, or the entry is another model's.
+     */
+    FERROLITE_NO_SUCH_ENTRY,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
@@ -315,6 +324,14 @@ typedef struct ferrolite_detail {
      */
     uint32_t found;
 } ferrolite_detail;
+
+/**
+ * An entry point of a model, checked: `ferrolite_find_entry` makes it, once. The words are the library's; an entry may be
+ * copied, and serves as long as the net's model stays where it is.
+ */
+typedef struct ferrolite_entry {
+    size_t words[FERROLITE_ENTRY_WORDS];
+} ferrolite_entry;
 
 /**
  * The facts of an input or output.
@@ -509,6 +526,26 @@ ferrolite_error ferrolite_restore(struct ferrolite_net *net,
 ferrolite_error ferrolite_self_test(struct ferrolite_net *net,
                                     uint32_t inferences,
                                     uint32_t sum);
+
+/**
+ * Checks the entry point of this name, which ends in a 0, and writes it to `entry`. That takes about the time of
+ * `ferrolite_bind`, so keep it.
+ *
+ * Errors: FERROLITE_NO_SUCH_ENTRY, FERROLITE_OPERATOR_MISSING, FERROLITE_MODEL_DAMAGED, FERROLITE_OP_DAMAGED.
+ */
+ferrolite_error ferrolite_find_entry(struct ferrolite_net *net,
+                                     const char *name,
+                                     struct ferrolite_entry *entry);
+
+/**
+ * Goes over to an entry point of the net's model: what is set, run and read from now on is its own. The state stays what it
+ * is, inputs have to be written, and outputs of the program before can be read no longer. A net begins with the model's
+ * first program.
+ *
+ * Errors: FERROLITE_RUNNING, and FERROLITE_NO_SUCH_ENTRY where the entry is another model's.
+ */
+ferrolite_error ferrolite_enter(struct ferrolite_net *net,
+                                const struct ferrolite_entry *entry);
 
 /**
  * Number of inputs; 0 for a net that is not bound.

@@ -110,6 +110,13 @@ public:
         return {static_cast<const T *>(data), bytes / sizeof(T), error};
     }
 
+    /// An entry point by its name, to be found once and entered before each of its calls.
+    [[nodiscard]] ferrolite_error find(const char *name, ferrolite_entry &entry) noexcept
+    {
+        return ferrolite_find_entry(&net_, name, &entry);
+    }
+    [[nodiscard]] ferrolite_error enter(const ferrolite_entry &entry) noexcept { return ferrolite_enter(&net_, &entry); }
+
     [[nodiscard]] ferrolite_error run() noexcept { return ferrolite_run(&net_); }
     [[nodiscard]] ferrolite_error step(bool &done) noexcept { return ferrolite_step(&net_, &done); }
     ferrolite_error reset() noexcept { return ferrolite_reset(&net_); }

@@ -55,6 +55,8 @@ pub enum ferrolite_error {
     FERROLITE_SELF_TEST,
     /// Anything else.
     FERROLITE_FAILED,
+    /// The model has no entry point of this name, or the entry is another model's.
+    FERROLITE_NO_SUCH_ENTRY,
 }
 
 /// The numbers that go with an error; what is not named at the error is 0.
@@ -144,7 +146,7 @@ pub fn code_of(error: Error, detail: &mut ferrolite_detail) -> ferrolite_error {
 /// texts.
 #[unsafe(no_mangle)]
 pub extern "C" fn ferrolite_error_message(error: u32) -> *const c_char {
-    const TEXTS: [(ferrolite_error, &CStr); 23] = [
+    const TEXTS: [(ferrolite_error, &CStr); 24] = [
         (FERROLITE_OK, c"no error"),
         (FERROLITE_NULL, c"a pointer is null, or a size is impossible"),
         (FERROLITE_NOT_BOUND, c"the net is not bound: bind it first, and look at what that answers"),
@@ -168,6 +170,7 @@ pub extern "C" fn ferrolite_error_message(error: u32) -> *const c_char {
         (FERROLITE_NO_OUTPUT, c"there is no output: run the model first, once its inputs are written"),
         (FERROLITE_SELF_TEST, c"the self-test failed: this build gives other answers than the converter"),
         (FERROLITE_FAILED, c"the model cannot run"),
+        (FERROLITE_NO_SUCH_ENTRY, c"the model has no entry point of this name, or the entry is another model's"),
     ];
     let found = TEXTS.iter().find(|(known, _)| *known as u32 == error);
     found.map_or(c"an unknown error", |(_, text)| text).as_ptr()

@@ -17,6 +17,7 @@
 // Pointers come from C. What they have to point to is said in the text of each function, which is also the header's.
 #![allow(clippy::missing_safety_doc)]
 
+mod entries;
 mod error;
 mod model;
 mod net;

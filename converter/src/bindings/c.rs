@@ -30,12 +30,16 @@ const LARGE: u64 = 50_000_000;
 /// kws_memory, kws_net, kws_input0, kws_output0        types of the exact sizes
 /// kws_bind, kws_run, kws_reset, kws_save, kws_restore, kws_self_test
 /// kws_input0_place, kws_output0_place                 in place, with ferrolite_step
+/// kws_run_NAME, kws_NAME_input0                       the same of a file's other entry points
 /// kws_input0_quantize, kws_output0_dequantize         real numbers
 /// ```
 pub fn c(model: &Model<'_>, header: &str) -> CFiles {
     let stem = header.rsplit_once('.').map_or(header, |(stem, _)| stem);
     let name = identifier(stem);
-    let writer = Writer { model, upper: name.to_uppercase(), name };
+    let names: Vec<&str> = (0..model.entries()).filter_map(|index| model.entry_name(index)).collect();
+    let words = super::names::identifiers("entry", &names, &[]).into_iter();
+    let entries = names.iter().map(|name| name.to_string()).zip(words).collect();
+    let writer = Writer { model, upper: name.to_uppercase(), name, entries };
     CFiles { header: writer.header(), data: writer.data(header) }
 }
 
@@ -45,6 +49,8 @@ struct Writer<'m> {
     name: String,
     /// What macros begin with.
     upper: String,
+    /// The entry points and what they are called here, the first one first; none where there is one program.
+    entries: Vec<(String, String)>,
 }
 
 /// An input or output.
@@ -79,10 +85,13 @@ impl Writer<'_> {
         let outputs = faces("output", model_file::outputs(self.model));
         let mut out = self.facts();
         for face in inputs.iter().chain(&outputs) {
-            out += &self.port(face);
+            out += &self.port(face, "");
         }
         out += &self.binding();
-        out += &self.run(&inputs, &outputs);
+        out += &self.run(&inputs, &outputs, None);
+        for index in 0..self.entries.len() {
+            out += &self.entry(index);
+        }
         for face in &inputs {
             out += &self.place(
                 face,
@@ -102,7 +111,7 @@ impl Writer<'_> {
 
     /// The head, and what is true of the model as a whole.
     fn facts(&self) -> String {
-        let Writer { model, name, upper } = self;
+        let Writer { model, name, upper, .. } = self;
         let target = model.target().unwrap_or(Target::Portable);
         let core = match target {
             Target::Portable => "for no core in particular".to_string(),
@@ -147,9 +156,10 @@ extern \"C\" {{
     }
 
     /// The facts of an input or output, and its type.
-    fn port(&self, face: &Face) -> String {
+    /// Those of an entry point have `word` before their names, with a `_` behind it.
+    fn port(&self, face: &Face, word: &str) -> String {
         let Writer { name, upper, .. } = self;
-        let Face { name: port, facts, .. } = face;
+        let (facts, port) = (&face.facts, format!("{word}{}", face.name));
         let (element, range) = element(facts.dtype);
         let shape: Vec<String> = facts.shape.iter().map(ToString::to_string).collect();
         let macros = format!("{upper}_{}", port.to_uppercase());
@@ -163,7 +173,7 @@ typedef struct {name}_{port} {{
 }} {name}_{port};
 FERROLITE_STATIC_ASSERT(sizeof({name}_{port}) == {bytes}, \"{name}_{port} has other bytes than the model's\");
 ",
-            kind = port.trim_end_matches(|c: char| c.is_ascii_digit()),
+            kind = face.name.trim_end_matches(|c: char| c.is_ascii_digit()),
             text = comment(&facts.name),
             dtype = facts.dtype.name(),
             shape = shape.join(", "),
@@ -198,7 +208,27 @@ static inline float {name}_{port}_dequantize({element} integer)
 
     /// The data, the memory, and what binds them.
     fn binding(&self) -> String {
-        let Writer { name, upper, .. } = self;
+        let Writer { name, upper, entries, .. } = self;
+        let member = match entries.len() {
+            0 => String::new(),
+            count => format!("\n    ferrolite_entry entries[{count}];"),
+        };
+        let bind =
+            format!("ferrolite_bind(&net->net, &{name}_program, memory->bytes, sizeof memory->bytes);");
+        let binding = match entries.is_empty() {
+            true => format!("    return {bind}\n"),
+            false => {
+                let mut binding = format!("    ferrolite_error error = {bind}\n");
+                for (index, (entry, _)) in entries.iter().enumerate() {
+                    let _ = write!(
+                        binding,
+                        "    if (error == FERROLITE_OK)\n        error = ferrolite_find_entry(&net->net, {}, &net->entries[{index}]);\n",
+                        quoted(entry)
+                    );
+                }
+                binding + "    return error;\n"
+            }
+        };
         format!(
             "
 /* The model's bytes, its operators, and both together, in the C file beside this header. */
@@ -214,25 +244,49 @@ FERROLITE_STATIC_ASSERT(sizeof({name}_memory) >= {upper}_ARENA_BYTES, \"the memo
 
 /* The model, bound to its memory. `net.net` is what functions of ferrolite.h take. */
 typedef struct {name}_net {{
-    ferrolite_net net;
+    ferrolite_net net;{member}
 }} {name}_net;
 
 /* Checks the model and binds the memory: once, before anything runs. */
 static inline ferrolite_error {name}_bind({name}_net *net, {name}_memory *memory)
 {{
-    return ferrolite_bind(&net->net, &{name}_program, memory->bytes, sizeof memory->bytes);
-}}
+{binding}}}
 "
         )
     }
 
-    /// One inference, with copies of inputs and outputs.
-    fn run(&self, inputs: &[Face], outputs: &[Face]) -> String {
+    /// Types and functions of an entry point; the first has the model's own.
+    fn entry(&self, index: usize) -> String {
+        let Ok(model) = self.model.entry_at(index) else { return String::new() };
+        let (name, (entry, word)) = (&self.name, &self.entries[index]);
+        let enter = format!(
+            "
+/* Goes over to the entry point `{}`, which what works in place and ferrolite_step are about from then on. */
+static inline ferrolite_error {name}_enter_{word}({name}_net *net)
+{{
+    return ferrolite_enter(&net->net, &net->entries[{index}]);
+}}
+",
+            comment(entry)
+        );
+        if index == 0 {
+            return enter;
+        }
+        let word = format!("{word}_");
+        let inputs = faces("input", model_file::inputs(&model));
+        let outputs = faces("output", model_file::outputs(&model));
+        let mut out: String = inputs.iter().chain(&outputs).map(|face| self.port(face, &word)).collect();
+        out += &self.run(&inputs, &outputs, Some(index));
+        out + &enter
+    }
+
+    /// One inference, with copies of inputs and outputs; of an entry point, if it has a number.
+    fn run(&self, inputs: &[Face], outputs: &[Face], entry: Option<usize>) -> String {
         let name = &self.name;
-        let parameters: Vec<String> = inputs
-            .iter()
-            .map(|face| format!("const {name}_{port} *{port}", port = face.name))
-            .chain(outputs.iter().map(|face| format!("{name}_{port} *{port}", port = face.name)))
+        let word = entry.map_or(String::new(), |index| format!("{}_", self.entries[index].1));
+        let parameters: Vec<String> = std::iter::once(format!("{name}_net *net"))
+            .chain(inputs.iter().map(|face| format!("const {name}_{word}{port} *{port}", port = face.name)))
+            .chain(outputs.iter().map(|face| format!("{name}_{word}{port} *{port}", port = face.name)))
             .collect();
         let mut calls: Vec<String> = Vec::new();
         let call = |function: &str, face: &Face| {
@@ -242,13 +296,23 @@ static inline ferrolite_error {name}_bind({name}_net *net, {name}_memory *memory
                 port = face.name
             )
         };
+        if !self.entries.is_empty() {
+            calls.push(format!("ferrolite_enter(&net->net, &net->entries[{}])", entry.unwrap_or(0)));
+        }
         calls.extend(inputs.iter().map(|face| call("ferrolite_set_input", face)));
         calls.push("ferrolite_run(&net->net)".into());
         calls.extend(outputs.iter().map(|face| call("ferrolite_get_output", face)));
+        let (of, function) = match entry {
+            None => (String::new(), "run".to_string()),
+            Some(index) => {
+                let (entry, word) = &self.entries[index];
+                (format!(" of the entry point `{}`", comment(entry)), format!("run_{word}"))
+            }
+        };
         let mut out = format!(
             "
-/* One inference, with copies of inputs and outputs. */
-static inline ferrolite_error {name}_run({name}_net *net, {})
+/* One inference{of}, with copies of inputs and outputs. */
+static inline ferrolite_error {name}_{function}({})
 {{
     ferrolite_error error = {};
 ",
@@ -279,7 +343,7 @@ static inline {qualifier}{name}_{port} *{name}_{port}_place({name}_net *net)
 
     /// What a model with state has besides.
     fn state(&self) -> String {
-        let Writer { name, upper, model } = self;
+        let Writer { name, upper, model, .. } = self;
         if model.state_bytes() == 0 {
             return String::new();
         }
@@ -313,7 +377,7 @@ static inline ferrolite_error {name}_restore({name}_net *net, const {name}_state
 
     /// The self-test, where the model runs here: one with operators of the user's own does not.
     fn self_test(&self) -> String {
-        let Writer { name, upper, model } = self;
+        let Writer { name, upper, model, .. } = self;
         let macs = model_file::layers(model).iter().fold(0u64, |sum, layer| sum.saturating_add(layer.macs));
         let inferences = if macs > LARGE { 1 } else { INFERENCES };
         let mut memory = AlignedBuf::zeroed(model.arena_bytes());
@@ -321,20 +385,32 @@ static inline ferrolite_error {name}_restore({name}_net *net, const {name}_state
         let Ok(sum) = net.and_then(|mut net| self_test::sum(&mut net, inferences)) else {
             return String::new();
         };
+        // One that is under way is given up.
+        let entering = match self.entries.is_empty() {
+            true => "",
+            false => {
+                "    ferrolite_error error = ferrolite_reset(&net->net);
+    if (error == FERROLITE_OK)
+        error = ferrolite_enter(&net->net, &net->entries[0]);
+    if (error != FERROLITE_OK)
+        return error;
+"
+            }
+        };
         format!(
             "
 /* Whether this build, on this core, gives the converter's answers to {inferences} made-up samples: ferrolite_self_test. */
 #define {upper}_SELF_TEST_SUM {sum:#010x}u
 static inline ferrolite_error {name}_self_test({name}_net *net)
 {{
-    return ferrolite_self_test(&net->net, {inferences}, {upper}_SELF_TEST_SUM);
+{entering}    return ferrolite_self_test(&net->net, {inferences}, {upper}_SELF_TEST_SUM);
 }}
 "
         )
     }
 
     fn data(&self, header: &str) -> String {
-        let Writer { model, name, upper } = self;
+        let Writer { model, name, upper, .. } = self;
         let include: String = header.chars().filter(|c| !c.is_control() && *c != '"').collect();
         let mut out = format!(
             "\
@@ -389,6 +465,15 @@ const ferrolite_program {name}_program = {{
     }
 }
 
+/// A text as C writes it.
+fn quoted(text: &str) -> String {
+    let plain = |byte: u8| match byte {
+        b' ' | b'#'..=b'>' | b'@'..=b'[' | b']'..=b'~' => char::from(byte).to_string(),
+        _ => format!("\\{byte:03o}"),
+    };
+    format!("\"{}\"", text.bytes().map(plain).collect::<String>())
+}
+
 /// A name that C accepts.
 fn identifier(name: &str) -> String {
     let mut out: String =
@@ -402,6 +487,12 @@ fn identifier(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn texts_become_constants() {
+        assert_eq!(quoted("step 2"), "\"step 2\"");
+        assert_eq!(quoted("a\"?\\\n"), "\"a\\042\\077\\134\\012\"");
+    }
 
     #[test]
     fn names_become_harmless() {

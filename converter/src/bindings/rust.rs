@@ -42,10 +42,30 @@ pub fn rust(model: &Model<'_>) -> String {
     for face in inputs.iter().chain(&outputs) {
         out += &port(face);
     }
-    out += &binding(model);
-    out += &net(&inputs, &outputs, model.state_bytes() != 0);
+    let programs = programs(model);
+    out += &binding(model, &programs);
+    out += &net(&inputs, &outputs, model.state_bytes() != 0, &programs);
     out += &turn(&inputs, &outputs);
+    out += &modules(&programs);
     out
+}
+
+/// A program of a file that has several.
+struct Program<'m> {
+    /// Its name in the file.
+    name: &'m str,
+    /// The same as an identifier.
+    word: String,
+    /// `None` where it is not sound, which a file that was just written is.
+    model: Option<Model<'m>>,
+}
+
+/// The programs of a file, the first one first; none where there is but one.
+fn programs<'m>(model: &Model<'m>) -> Vec<Program<'m>> {
+    let names: Vec<&str> = (0..model.entries()).filter_map(|index| model.entry_name(index)).collect();
+    let words = identifiers("entry", &names, &[]);
+    let programs = names.into_iter().zip(words).enumerate();
+    programs.map(|(index, (name, word))| Program { name, word, model: model.entry_at(index).ok() }).collect()
 }
 
 /// The names that the module gives a model's outputs.
@@ -97,7 +117,7 @@ fn facts(model: &Model<'_>) -> String {
 // A program need not use all of it, so what is left unused is allowed to be.
 
 #[allow(unused_imports)]
-use ferrolite_runtime::{{Arena, Error, Interpreter, ModelFile, OpSet, ops, typed}};
+use ferrolite_runtime::{{Arena, {entry}Error, Interpreter, ModelFile, OpSet, ops, typed}};
 
 {check}/// Bytes of arena that the model needs.
 #[allow(dead_code)]
@@ -122,6 +142,7 @@ pub const MACS: u64 = {macs};
         ops = ops.join(", "),
         memories = memories(model),
         entries = entries(model),
+        entry = if model.entries() > 0 { "Entry, " } else { "" },
         custom = custom_operators(model),
         bytes = digits(model.bytes().len()),
     )
@@ -137,8 +158,8 @@ fn entries(model: &Model<'_>) -> String {
         return String::new();
     }
     format!(
-        "\n/// The file's entry points. The types below are those of the first; `Interpreter::entry` gives any of them by name,\n\
-         /// with `OPS` and `ARENA`.\n#[allow(dead_code)]\npub const ENTRIES: [&str; {}] = [{}];\n",
+        "\n/// The file's entry points, of which the first is what `Net::run` runs. `Net::run_NAME` runs any of them, with the\n\
+         /// inputs and outputs of the module `entries::NAME`.\n#[allow(dead_code)]\npub const ENTRIES: [&str; {}] = [{}];\n",
         names.len(),
         names.join(", ")
     )
@@ -245,7 +266,7 @@ pub mod {module} {{
 }
 
 /// Memory and file, and what binds them.
-fn binding(model: &Model<'_>) -> String {
+fn binding(model: &Model<'_>, programs: &[Program<'_>]) -> String {
     // A file without a checksum is known by its first word, and its size.
     let first = || Some((0, u32::from_le_bytes(*model.bytes().first_chunk()?)));
     let (checksum_at, checksum) = model.checksum().or_else(first).unwrap_or((0, 0));
@@ -253,6 +274,17 @@ fn binding(model: &Model<'_>) -> String {
     let (parameter, argument, ops) = match model.ops().iter().any(|op| is_custom(op.code)) {
         true => (", ops: OpSet", ", ops", "ops"),
         false => ("", "", "OPS"),
+    };
+    let made = match programs.len() {
+        0 => "Ok(Net(net))".to_string(),
+        _ => {
+            let entries: Vec<String> =
+                programs.iter().map(|program| format!("net.entry({:?})?", program.name)).collect();
+            format!(
+                "{{\n            let entries = [{}];\n            Ok(Net(net, entries))\n        }}",
+                entries.join(", ")
+            )
+        }
     };
     format!(
         "
@@ -291,7 +323,7 @@ pub fn bind<'a>(file: &'a File, memory: &'a mut Memory{parameter}) -> Result<Net
 #[allow(dead_code)]
 pub fn bind_bytes<'a>(file: &'a [u8], memory: &'a mut Memory{parameter}) -> Result<Net<'a>, Error> {{
     match typed::Net::bind(file, FINGERPRINT, {ops}, memory) {{
-        Ok(net) => Ok(Net(net)),
+        Ok(net) => {made},
         Err(error) => Err(error),
     }}
 }}
@@ -300,41 +332,13 @@ pub fn bind_bytes<'a>(file: &'a [u8], memory: &'a mut Memory{parameter}) -> Resu
 }
 
 /// The model bound to its memory.
-fn net(inputs: &[Face], outputs: &[Face], has_state: bool) -> String {
-    let parameters: Vec<String> =
-        inputs.iter().map(|face| format!("{}: &{}::Array", face.name, face.module)).collect();
-    let copies: String = inputs
-        .iter()
-        .map(|Face { name, module, .. }| {
-            format!("        *self.0.array_mut::<_, {{ {module}::AT }}, {{ {module}::LEN }}>() = *{name};\n")
-        })
-        .collect();
-    let array =
-        |module: &str, of: &str| format!("{of}.array::<_, {{ {module}::AT }}, {{ {module}::LEN }}>()");
-    let mut out = String::new();
-    let (answer, result) = if let [output] = outputs {
-        (format!("&{}::Array", output.module), array(&output.module, "self.0"))
-    } else {
-        let field = |Face { name, module, facts, .. }: &Face| {
-            let text = comment(&facts.name);
-            format!("    /// The output `{text}`.\n    pub {name}: &'n {module}::Array,\n")
-        };
-        let fields: String = outputs.iter().map(field).collect();
-        let _ = write!(
-            out,
-            "
-/// The outputs of an inference.
-#[allow(dead_code)]
-#[derive(Clone, Copy, Debug)]
-pub struct Outputs<'n> {{
-{fields}}}
-"
-        );
-        let values: Vec<String> = outputs
-            .iter()
-            .map(|Face { name, module, .. }| format!("            {name}: {},\n", array(module, "self.0")))
-            .collect();
-        ("Outputs<'_>".to_string(), format!("Outputs {{\n{}        }}", values.concat()))
+fn net(inputs: &[Face], outputs: &[Face], has_state: bool, programs: &[Program<'_>]) -> String {
+    let Call { outputs: type_of_outputs, parameters, answer, body } = call(inputs, outputs);
+    let mut out = type_of_outputs;
+    // What goes over to the first program, where there are several.
+    let (field, enter) = match programs.len() {
+        0 => (String::new(), ""),
+        count => (format!(", [Entry<'a>; {count}]"), "        self.0.enter(&self.1[0]);\n"),
     };
     let _ = write!(
         out,
@@ -342,21 +346,19 @@ pub struct Outputs<'n> {{
 /// The model, bound to its memory. It may be sent to another task and live in a `static`.
 #[allow(dead_code)]
 #[derive(Debug)]
-pub struct Net<'a>(typed::Net<'a, ARENA>);
+pub struct Net<'a>(typed::Net<'a, ARENA>{field});
 
 #[allow(dead_code, clippy::all)]
 impl<'a> Net<'a> {{
     /// One inference, with copies of the inputs.
-    pub fn run(&mut self, {parameters}) -> {answer} {{
+    pub fn run(&mut self{parameters}) -> {answer} {{
         self.0.settle();
-{copies}        self.0.run();
-        {result}
-    }}
+{enter}{body}    }}
 
     /// Begins an inference whose inputs are written where they lie, and whose ops may run one by one. If it is given up
     /// while they run, {given_up}
     pub fn begin(&mut self) -> Filling<'_, 'a> {{
-        Filling(self.0.begin())
+{enter}        Filling(self.0.begin())
     }}
 
     /// The untyped interpreter: ports by index, observers.
@@ -364,7 +366,6 @@ impl<'a> Net<'a> {{
         self.0.into_interpreter()
     }}
 ",
-        parameters = parameters.join(", "),
         given_up = if has_state {
             "the state is reset: it would be half-written."
         } else {
@@ -390,6 +391,125 @@ impl<'a> Net<'a> {{
         *self.0.array_mut::<_, { ARENA - STATE }, STATE>() = *state;
     }
 ";
+    }
+    out + "}\n"
+}
+
+/// The parts of a function that runs a program with copies of its inputs.
+struct Call {
+    /// The type of its outputs, where it has not one.
+    outputs: String,
+    /// Behind `&mut self`.
+    parameters: String,
+    answer: String,
+    /// From the copies on.
+    body: String,
+}
+
+fn call(inputs: &[Face], outputs: &[Face]) -> Call {
+    let parameters =
+        inputs.iter().map(|face| format!(", {}: &{}::Array", face.name, face.module)).collect::<String>();
+    let copies: String = inputs
+        .iter()
+        .map(|Face { name, module, .. }| {
+            format!("        *self.0.array_mut::<_, {{ {module}::AT }}, {{ {module}::LEN }}>() = *{name};\n")
+        })
+        .collect();
+    let array = |module: &str| format!("self.0.array::<_, {{ {module}::AT }}, {{ {module}::LEN }}>()");
+    let mut text = String::new();
+    let (answer, result) = match outputs {
+        [] => ("()".to_string(), String::new()),
+        [output] => (format!("&{}::Array", output.module), format!("        {}\n", array(&output.module))),
+        _ => {
+            let field = |Face { name, module, facts, .. }: &Face| {
+                let text = comment(&facts.name);
+                format!("    /// The output `{text}`.\n    pub {name}: &'n {module}::Array,\n")
+            };
+            let fields: String = outputs.iter().map(field).collect();
+            let _ = write!(
+                text,
+                "
+/// The outputs of an inference.
+#[allow(dead_code)]
+#[derive(Clone, Copy, Debug)]
+pub struct Outputs<'n> {{
+{fields}}}
+"
+            );
+            let value =
+                |Face { name, module, .. }: &Face| format!("            {name}: {},\n", array(module));
+            let values: Vec<String> = outputs.iter().map(value).collect();
+            ("Outputs<'_>".to_string(), format!("        Outputs {{\n{}        }}\n", values.concat()))
+        }
+    };
+    Call { outputs: text, parameters, answer, body: format!("{copies}        self.0.run();\n{result}") }
+}
+
+/// The functions that run entry points, and the inputs and outputs of all but the first.
+fn modules(programs: &[Program<'_>]) -> String {
+    let Some((first, others)) = programs.split_first() else { return String::new() };
+    let named = |text: &str| comment(text);
+    let mut out = String::new();
+    if let Some(model) = &first.model {
+        let inputs = faces(model, "input", model_file::inputs(model), &["start"]);
+        let outputs = faces(model, "output", model_file::outputs(model), &[]);
+        let Call { parameters, answer, .. } = call(&inputs, &outputs);
+        let given: Vec<&str> = inputs.iter().map(|face| face.name.as_str()).collect();
+        let _ = write!(
+            out,
+            "
+#[allow(dead_code, clippy::all)]
+impl<'a> Net<'a> {{
+    /// One call of the entry point `{name}`: the same as [`run`](Net::run).
+    pub fn run_{word}(&mut self{parameters}) -> {answer} {{
+        self.run({given})
+    }}
+}}
+",
+            name = named(first.name),
+            word = first.word,
+            given = given.join(", "),
+        );
+    }
+    out += "
+/// The inputs and outputs of the other entry points, which [`Net`] has a function for each.
+#[allow(dead_code, clippy::all)]
+#[rustfmt::skip]
+pub mod entries {
+";
+    for (index, program) in (1..).zip(others) {
+        let Some(model) = &program.model else { continue };
+        let inputs = faces(model, "input", model_file::inputs(model), &["start"]);
+        let outputs = faces(model, "output", model_file::outputs(model), &[]);
+        let Call { outputs: type_of_outputs, parameters, answer, body } = call(&inputs, &outputs);
+        let mut inner: String = inputs.iter().chain(&outputs).map(port).collect();
+        inner += &type_of_outputs;
+        let _ = write!(
+            inner,
+            "
+impl<'a> Net<'a> {{
+    /// One call of the entry point `{name}`, on the state that the others have left.
+    pub fn run_{word}(&mut self{parameters}) -> {answer} {{
+        self.0.enter(&self.1[{index}]);
+{body}    }}
+}}
+",
+            name = named(program.name),
+            word = program.word,
+        );
+        let _ = write!(
+            out,
+            "    /// The entry point `{name}`.\n    pub mod {word} {{\n        use super::super::Net;\n",
+            name = named(program.name),
+            word = program.word,
+        );
+        for line in inner.lines() {
+            match line.is_empty() {
+                true => out.push('\n'),
+                false => out += &format!("        {line}\n"),
+            }
+        }
+        out += "    }\n";
     }
     out + "}\n"
 }
