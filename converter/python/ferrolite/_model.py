@@ -20,6 +20,7 @@ from ._ferrolite import File, command
 from ._session import Session
 
 Shapes = Mapping[str, Sequence[int]]
+Values = Mapping[str, Any]
 """Shapes of inputs by name, batch included."""
 
 
@@ -82,7 +83,7 @@ _WRITTEN |= {f"model.{ending}": "the model" for ending in ("ferro", "tflite", "k
 
 # Options that are arguments here; others are words of a message, such as a value that was given.
 _ARGUMENTS = set(
-    "target io calibration scale rounding flash_budget ram_budget memory streaming signature input_shape state cut inputs outputs strict "
+    "target io calibration scale rounding flash_budget ram_budget memory streaming signature input_shape input_values state cut inputs outputs strict "
     "samples calibrate statistics shard on board clock sequence report raw output".split()
 )
 
@@ -112,12 +113,15 @@ def _code(code: str) -> str:
     if not option:
         return f"`{code}`"
     name, value = option[1].replace("-", "_"), option[2] or ""
+    name = {"input_value": "input_values"}.get(name, name)
     if name not in _ARGUMENTS:
         return f"`{code}`"
     if re.fullmatch(r"<?[A-Z][A-Za-z.,:=_]*>?", value):
         value = ""  # It only says what kind of value it is.
     key, equals, rest = value.partition("=")
-    if name == "input_shape" and value:
+    if name == "input_values" and equals:
+        value = f'{{"{key}": {rest}}}'
+    elif name == "input_shape" and value:
         shape = f"({', '.join(size.strip() for size in (rest if equals else value).split(','))})"
         value = f'{{"{key}": {shape}}}' if equals else shape
     elif name == "state" and equals:
@@ -133,6 +137,7 @@ def _prose(text: str) -> str:
 
     def argument(found: re.Match) -> str:
         name = found[2].replace("-", "_")
+        name = {"input_value": "input_values"}.get(name, name)
         return f"`{name}=`" if name in _ARGUMENTS else found[0]
 
     return option.sub(argument, text)
@@ -151,6 +156,7 @@ def _source_words(
     cut: Sequence[str],
     inputs: Sequence[str] | str = (),
     outputs: Sequence[str] | str = (),
+    input_values: Values | None = None,
 ) -> list[str]:
     if signature is not None and Path(source).is_file() and Path(source).suffix not in (".tflite", ".lite"):
         raise UsageError(
@@ -167,6 +173,14 @@ def _source_words(
                 f"`input_shape={input_shape!r}` holds no shape", 'give sizes, batch included: `{"name": (1, 28, 28, 1)}`'
             )
         words.append(f"--input-shape={name}={','.join(str(int(size)) for size in shape)}")
+    if input_values is not None and not isinstance(input_values, Mapping):
+        raise UsageError(f"`input_values={input_values!r}` names no input", 'give `{"name": 16000}`')
+    for name, value in (input_values or {}).items():
+        numbers = np.asarray(value)
+        if numbers.dtype.kind not in "biuf" or not numbers.size:
+            raise UsageError(f"`input_values={input_values!r}` holds no numbers for `{name}`", 'give `{"name": 16000}`')
+        # The shortest text that is the same number again; truth values are words.
+        words.append(f"--input-value={name}={','.join(str(one).lower() for one in numbers.ravel().tolist())}")
     if state is not None and not isinstance(state, Mapping):
         raise UsageError(f"`state={state!r}` names no pairs", 'give `{"input": "output"}`')
     words += [f"--state={before}={after}" for before, after in (state or {}).items()]
@@ -210,6 +224,7 @@ def convert(
     streaming: bool = False,
     signature: str | None = None,
     input_shape: Shapes | None = None,
+    input_values: Values | None = None,
     state: Mapping[str, str] | None = None,
     cut: Sequence[str] | str = (),
     inputs: Sequence[str] | str = (),
@@ -239,6 +254,7 @@ def convert(
         streaming: makes a model over windows one over the signal.
         signature: the signature of a SavedModel or a .tflite file with several.
         input_shape: shapes of inputs whose dimensions are open, batch included.
+        input_values: values of inputs that are constants in practice, as `{"sr": 16000}`; they are no inputs then.
         state: inputs that are what an output was in the inference before.
         cut: tensors that the model ends at.
         inputs: nodes that a graph of TensorFlow 1 (`.pb`, `.meta`) begins with; its placeholders if left out.
@@ -259,7 +275,7 @@ def convert(
     with tempfile.TemporaryDirectory(prefix="ferrolite-") as name:
         folder = Path(name)
         source = _sources.saved(model, folder, lambda: _example(calibrate) if example is None else example)
-        words = _source_words(source, signature, input_shape, state, cut, inputs, outputs)
+        words = _source_words(source, signature, input_shape, state, cut, inputs, outputs, input_values)
         if calibrate is not None:
             ports = _input_ports(source, words, calibrate, folder)
             data = _data.write(calibrate, folder, "calibrate", ports, samples)
@@ -303,6 +319,7 @@ def statistics(
     scale: str | None = None,
     signature: str | None = None,
     input_shape: Shapes | None = None,
+    input_values: Values | None = None,
     cut: Sequence[str] | str = (),
     inputs: Sequence[str] | str = (),
     outputs: Sequence[str] | str = (),
@@ -315,7 +332,7 @@ def statistics(
         calibrate: the samples of this part.
         before: the parts of the round before, all of them; `convert` says whether another round is needed.
         shard: the number of this part, from 1, and how many there are, so that a missing one is noticed.
-        calibration, io, scale, signature, input_shape, cut, inputs, outputs, example: as `convert` will be told.
+        calibration, io, scale, signature, input_shape, input_values, cut, inputs, outputs, example: as `convert` will be told.
 
     Returns:
         The contents of a file of statistics.
@@ -326,7 +343,7 @@ def statistics(
     with tempfile.TemporaryDirectory(prefix="ferrolite-") as name:
         folder = Path(name)
         source = _sources.saved(model, folder, lambda: _example(calibrate) if example is None else example)
-        words = _source_words(source, signature, input_shape, None, cut, inputs, outputs)
+        words = _source_words(source, signature, input_shape, None, cut, inputs, outputs, input_values)
         ports = _input_ports(source, words, calibrate, folder)
         words.append(f"--calibrate={_data.write(calibrate, folder, 'calibrate', ports, None)}")
         words += _options({"calibration": calibration, "io": io, "scale": scale})
@@ -378,13 +395,16 @@ def load(path: str | os.PathLike | bytes) -> Model:
     return Model(File.read(os.fspath(path)))
 
 
-def inspect(model: Any, *, signature: str | None = None, input_shape: Shapes | None = None) -> dict:
+def inspect(
+    model: Any, *, signature: str | None = None, input_shape: Shapes | None = None, input_values: Values | None = None
+) -> dict:
     """What is in a trained model or a `.ferro` file, with the layers that cannot be converted: the object of
     `ferrolite inspect --json`."""
     with tempfile.TemporaryDirectory(prefix="ferrolite-") as name:
         folder = Path(name)
         source = _sources.saved(model, folder)
-        return _ask(["inspect", source, "--json", *_source_words(source, signature, input_shape, None, ())], folder)
+        words = _source_words(source, signature, input_shape, None, (), input_values=input_values)
+        return _ask(["inspect", source, "--json", *words], folder)
 
 
 def boards() -> list[dict]:
@@ -624,6 +644,7 @@ class Model:
         report: str | os.PathLike | None = None,
         signature: str | None = None,
         input_shape: Shapes | None = None,
+        input_values: Values | None = None,
     ) -> dict:
         """Compares with the model that it was made from: the object of `ferrolite compare --json`, with `sqnr_db`,
         `agreement`, `accuracy_float`, `accuracy_quantized`, and what each layer costs.
@@ -640,7 +661,7 @@ class Model:
             path = _sources.saved(source, folder, lambda: _example(x))
             words = ["compare", self._written(folder), path, "--json", f"--on={on}"]
             words.append(f"--data={_data.write(x, folder, 'x', self._ports())}")
-            words += _source_words(path, signature, input_shape, None, ())
+            words += _source_words(path, signature, input_shape, None, (), input_values=input_values)
             if y is not None:
                 if isinstance(y, (str, os.PathLike)):
                     words.append(f"--labels={os.fspath(y)}")

@@ -117,6 +117,8 @@ def test_options_in_messages_become_arguments():
         "give `--flash-budget N`": "give `flash_budget=`",
         "`ferrolite run --help` lists the arguments": "`ferrolite run --help` lists the arguments",
         "with `--input-shape NAME=1,28,28,1`": 'with `input_shape={"NAME": (1, 28, 28, 1)}`',
+        "with `--input-value NAME=V`": "with `input_values=`",
+        "as in `--input-value sr=16000`": 'as in `input_values={"sr": 16000}`',
         "as in `--input-shape input:0=1,28`": 'as in `input_shape={"input:0": (1, 28)}`',
         "'--scale <RANGE>'": "`scale=`",
         "leave out --strict": "leave out `strict=`",

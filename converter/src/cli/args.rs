@@ -268,6 +268,10 @@ pub struct SourceArgs {
     /// Shape of an input, batch included, if the file leaves dimensions open; once for each input
     #[arg(long = "input-shape", value_name = "NAME=1,28,28,1", value_parser = parse_input_shape)]
     pub input_shapes: Vec<(String, Vec<usize>)>,
+    /// Value of an input that is a constant in practice, which then is no input of the converted model: one number for all
+    /// elements or one for each, with commas between them; once for each input
+    #[arg(long = "input-value", value_name = "NAME=V", value_parser = parse_input_value, allow_hyphen_values = true)]
+    pub input_values: Vec<(String, String)>,
     /// What a graph of TensorFlow 1 (.pb, .meta) begins with: names of nodes, with commas between them; its placeholders
     /// where they are left out
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
@@ -290,6 +294,7 @@ impl SourceArgs {
         ImportOptions {
             signature: self.signature.clone(),
             input_shapes: self.input_shapes.clone(),
+            input_values: self.input_values.clone(),
             cut: self.cut.clone(),
             inputs: self.inputs.clone(),
             outputs: self.outputs.clone(),
@@ -873,6 +878,13 @@ fn parse_input_shape(text: &str) -> Result<(String, Vec<usize>), String> {
     shape.ok_or_else(|| "a name and sizes above 0 are needed, such as image=1,28,28,1".to_string())
 }
 
+/// Parses `NAME=V`. A name may contain `=`; a value does not.
+fn parse_input_value(text: &str) -> Result<(String, String), String> {
+    let parts = text.rsplit_once('=').filter(|(name, value)| !name.is_empty() && !value.trim().is_empty());
+    let parts = parts.map(|(name, value)| (name.to_string(), value.trim().to_string()));
+    parts.ok_or_else(|| "a name and a value are needed, such as sr=16000".to_string())
+}
+
 /// Parses `INPUT=OUTPUT`.
 fn parse_state(text: &str) -> Result<(String, String), String> {
     let parts = text.split_once('=').filter(|(input, output)| !input.is_empty() && !output.is_empty());
@@ -1010,6 +1022,9 @@ mod tests {
             "run m.ferro --input pictures --scale 0..255 --strict --force",
             "compare m.ferro m.onnx --data pictures --scale imagenet --strict --force",
             "convert m -o m.ferro --signature serving_default --input-shape x=1,28,28,1 --input-shape y:0=1,3",
+            "convert m -o m.ferro --input-value sr=16000 --input-value scale:0=1,-2.5",
+            "inspect m --input-value sr=16000 --json",
+            "compare m.ferro m --data d.npz --input-value=sr=-1",
         ] {
             command(line);
         }
@@ -1020,6 +1035,14 @@ mod tests {
         assert_eq!(parse_input_shape("a=b:0=1, 28"), Ok(("a=b:0".into(), vec![1, 28])));
         for bad in ["x", "=1", "x=", "x=1,0", "x=1,-1", "x=1x2"] {
             assert!(parse_input_shape(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn values_belong_to_names() {
+        assert_eq!(parse_input_value("a=b:0=1, 28"), Ok(("a=b:0".into(), "1, 28".into())));
+        for bad in ["x", "=1", "x=", "x= "] {
+            assert!(parse_input_value(bad).is_err(), "{bad}");
         }
     }
 

@@ -190,6 +190,7 @@ fn words(options: &ConvertOptions) -> String {
         let sizes: Vec<String> = shape.iter().map(ToString::to_string).collect();
         format!("--input-shape {name}={}", sizes.join(","))
     }));
+    lines.extend(import.input_values.iter().map(|(name, value)| format!("--input-value {name}={value}")));
     lines.extend(import.states.iter().map(|(input, output)| format!("--state {input}={output}")));
     for (word, names) in
         [("--cut", &import.cut), ("--inputs", &import.inputs), ("--outputs", &import.outputs)]

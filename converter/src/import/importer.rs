@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use super::values;
 use crate::error::{Error, Result};
-use crate::graph::Graph;
 use crate::graph::custom::Registry;
+use crate::graph::{Constant, DType, Graph, Quantization};
 
 /// The result of reading a model file.
 #[derive(Clone, Debug)]
@@ -29,6 +30,9 @@ pub struct ImportOptions {
     /// Shapes of inputs by name, batch included, for inputs with open dimensions. An open batch is 1 unless
     /// it is given here.
     pub input_shapes: Vec<(String, Vec<usize>)>,
+    /// Values of inputs that are constants in practice, by name: one number for all elements or one for each, with commas
+    /// between them.
+    pub input_values: Vec<(String, String)>,
     /// Tensors that the model ends at, in place of its outputs; none where it stays as it is.
     pub cut: Vec<String>,
     /// An input and an output each that are one state: what the output is becomes the input of the next inference.
@@ -85,11 +89,47 @@ impl ImportOptions {
         Ok(shape)
     }
 
-    /// Refuses shapes for inputs that the model does not have.
+    /// The elements of an input that the user makes a constant; `None` for other inputs. Of a quantized input, values are
+    /// the real numbers, and the nearest integers are taken.
+    ///
+    /// # Errors
+    /// If what was given is not of the input's type, or not one number for each element.
+    pub fn value(
+        &self,
+        name: &str,
+        shape: &[usize],
+        dtype: DType,
+        quantization: Option<&Quantization>,
+    ) -> Result<Option<Constant>> {
+        let mut given = self.input_values.iter().filter(|(input, _)| input == name);
+        let Some((_, text)) = given.next() else { return Ok(None) };
+        if given.next().is_some() {
+            return Err(Error::input(format!("two values were given for the input `{name}`"))
+                .help("give `--input-value` once for each input"));
+        }
+        let constant = values::constant(text, shape.iter().product(), dtype, quantization);
+        let found = constant.map_err(|what| {
+            Error::input(format!(
+                "`{text}` is no value of the input `{name}`, {} {shape:?}: {what}",
+                dtype.name()
+            ))
+            .help("give one number for all elements, or one for each with commas between them")
+        })?;
+        Ok(Some(found))
+    }
+
+    /// Refuses shapes and values for inputs that the model does not have.
     ///
     /// # Errors
     /// Names the input that does not exist, and those that do.
     pub fn check_names(&self, inputs: &[&str]) -> Result<()> {
+        if let Some((name, _)) = self.input_values.iter().find(|(name, _)| !inputs.contains(&name.as_str())) {
+            return Err(Error::input(format!(
+                "a value was given for the input `{name}`, but the model's inputs are {}",
+                inputs.join(", ")
+            ))
+            .help("use one of these names with `--input-value NAME=V`"));
+        }
         match self.input_shapes.iter().find(|(name, _)| !inputs.contains(&name.as_str())) {
             None => Ok(()),
             Some((name, _)) => Err(Error::input(format!(

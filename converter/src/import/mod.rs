@@ -11,6 +11,7 @@ mod conditions;
 mod cut;
 mod damaged;
 mod entries;
+mod fixed;
 mod foreign;
 mod importer;
 pub mod keras;
@@ -23,6 +24,7 @@ pub mod saved_model;
 pub mod tfjs;
 pub mod tflite;
 mod tied;
+mod values;
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -117,15 +119,23 @@ pub fn entries(path: &Path, options: &ImportOptions) -> Result<Vec<(String, Impo
     let Some(importer) = importer.filter(|_| !alone) else { return Ok(Vec::new()) };
     check_ports(*importer, options, &path.display().to_string())?;
     let mut entries = importer.entries(path, options)?;
+    let name = path.display().to_string();
     for (_, imported) in &mut entries {
+        // An entry has some of the inputs that are given values.
+        let has =
+            |input: &str| imported.graph.inputs.iter().any(|&id| imported.graph.value(id).name == input);
+        let mut own = options.clone();
+        own.input_values.retain(|(input, _)| has(input));
+        *imported = fixed::run(imported.clone(), &own).map_err(|e| e.context(&name))?;
         rolled::run(&mut imported.graph, &mut imported.notes);
     }
     Ok(entries)
 }
 
-/// The model up to where the user wants it to end, with cells that were written by hand as layers, and with the states
+/// The model with the inputs that the user makes constants, up to where the user wants it to end, with cells that were written by hand as layers, and with the states
 /// that the user ties.
 fn finish(mut imported: Imported, options: &ImportOptions, name: &str) -> Result<Imported> {
+    imported = fixed::run(imported, options).map_err(|e| e.context(name))?;
     cut::run(&mut imported.graph, &options.cut, &mut imported.notes).map_err(|e| e.context(name))?;
     rolled::run(&mut imported.graph, &mut imported.notes);
     tied::tie(imported, &options.states).map_err(|e| e.context(name))

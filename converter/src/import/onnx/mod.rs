@@ -60,6 +60,7 @@ use crate::error::{Error, Result};
 use crate::graph::{DType, Graph, Op, Pool2d, Quantization, Transpose, ValueId};
 use crate::ops;
 use crate::unsupported::unsupported_layers;
+use known::Known;
 use layer::Layer;
 use net::{Net, Slot};
 use proto::{Dimension, GraphProto, ModelProto, NodeProto, ValueInfo};
@@ -331,6 +332,12 @@ impl Net {
         let elements = shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d));
         if elements.is_none_or(|n| n > 1 << 28) {
             return Err(damaged(format!("input `{name}` has shape {shape:?}")));
+        }
+        if let Some(elements) = options.value(name, &shape, dtype, None)? {
+            let known =
+                Known { stored: Some(tensor.elem_type.into()), ..Known::new(name.clone(), shape, elements) };
+            self.slots.insert(name.clone(), Slot::Known(Rc::new(known)));
+            return Ok(());
         }
         let id = self.b.input(name, &shape, dtype);
         self.kinds.insert(id, tensor.elem_type.into());

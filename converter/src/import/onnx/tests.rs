@@ -317,6 +317,46 @@ fn names_and_open_dimensions_are_the_authors() {
 }
 
 #[test]
+fn inputs_that_are_constants_decide_branches() {
+    let path = vectors().join("if_input.onnx");
+    let options = |values: &[(&str, &str)]| ImportOptions {
+        input_values: values.iter().map(|(name, text)| (name.to_string(), text.to_string())).collect(),
+        ..ImportOptions::default()
+    };
+    let mut oracle = Npz::open(&path.with_extension("npz")).unwrap();
+    let [truths, data, answers] = ["in0", "in1", "out0"].map(|name| rows(&mut oracle, name));
+    for (text, truth) in [("true", 1.0), ("0", 0.0)] {
+        let imported = load_with(&path, &options(&[("x0", text)])).unwrap();
+        let graph = &imported.graph;
+        assert_eq!(graph.inputs.len(), 1);
+        assert!(!graph.nodes.iter().any(|node| matches!(node.op, Op::Choose(_))));
+        assert!(
+            imported.notes.iter().any(|note| note.contains("`x0` is a constant")),
+            "{:?}",
+            imported.notes
+        );
+        let executor = Executor::new(graph).unwrap();
+        let mut compared = 0;
+        for sample in (0..truths.len()).filter(|&sample| truths[sample][0] == truth) {
+            let found = executor.run(&[&data[sample]]).unwrap();
+            assert!(found[0].iter().zip(&answers[sample]).all(|(x, y)| (x - y).abs() < 1e-5));
+            compared += 1;
+        }
+        assert!(compared > 0);
+    }
+    for (values, what) in [
+        (&[("sr", "1")][..], "a value was given for the input `sr`, but the model's inputs are x0, x1"),
+        (&[("x0", "2")], "`2` is no value of the input `x0`, bool [1]"),
+        (&[("x1", "1,2")], "2 numbers for 6 elements"),
+        (&[("x0", "1"), ("x0", "0")], "two values were given for the input `x0`"),
+        (&[("x0", "1"), ("x1", "0.5")], "with these values the model has no input left"),
+    ] {
+        let error = load_with(&path, &options(values)).unwrap_err();
+        assert!(error.message.contains(what) && !error.help.is_empty(), "{values:?}: {error:?}");
+    }
+}
+
+#[test]
 fn dynamic_quantization_is_the_float_network() {
     let integers = |name: &str, dims: &[i64], data_type, int32_data: Vec<i32>| TensorProto {
         name: name.into(),

@@ -186,10 +186,11 @@ fn entries_of(folder: &Path, options: &ImportOptions) -> Result<Vec<(String, Imp
     Ok(found)
 }
 
-/// The options for one signature: shapes that are given for inputs of others are none of its own.
+/// The options for one signature: shapes and values that are given for inputs of others are none of its own.
 fn options_of(of: &ImportOptions, name: &str, signature: &proto::Signature) -> ImportOptions {
     let mut options = ImportOptions { signature: Some(name.into()), ..of.clone() };
     options.input_shapes.retain(|(input, _)| signature.inputs.contains_key(input));
+    options.input_values.retain(|(input, _)| signature.inputs.contains_key(input));
     options
 }
 

@@ -4,7 +4,7 @@ use crate::import::damaged::damaged;
 use std::collections::HashMap;
 
 use super::evaluate::Evaluator;
-use super::known;
+use super::known::{self, Known};
 use super::library::{Body, reference};
 use super::proto::{MetaGraph, Signature, TensorInfo};
 use super::tensor::Tensor;
@@ -64,11 +64,15 @@ pub(super) fn inputs<'m>(
     options.check_names(&names)?;
     let mut feeds = HashMap::new();
     for (name, info) in &signature.inputs {
-        let id = evaluator.builder.input(name, &shape(name, info, options)?, dtype(name, info)?);
+        let (shape, dtype) = (shape(name, info, options)?, dtype(name, info)?);
+        let tensor = match options.value(name, &shape, dtype, None)? {
+            Some(elements) => Tensor::Known(Known::new(name, shape, elements)),
+            None => Tensor::Value(evaluator.builder.input(name, &shape, dtype)),
+        };
         let Some((node, _, _)) = reference(&info.name) else {
             return Err(damaged(format!("input `{name}` names no tensor")));
         };
-        feeds.insert(node, Tensor::Value(id));
+        feeds.insert(node, tensor);
     }
     Ok(feeds)
 }

@@ -126,15 +126,16 @@ pub(super) fn entries(name: &str, bytes: &[u8], options: &ImportOptions) -> Resu
     Ok(found)
 }
 
-/// The options for one signature: shapes that are given for inputs of others are none of its own.
+/// The options for one signature: shapes and values that are given for inputs of others are none of its own.
 fn options_of(of: &ImportOptions, signature: &str, name: &str, bytes: &[u8]) -> ImportOptions {
     let mut options = ImportOptions { signature: Some(signature.into()), ..of.clone() };
-    if !options.input_shapes.is_empty() {
-        let plain = ImportOptions { input_shapes: Vec::new(), ..options.clone() };
+    if !(options.input_shapes.is_empty() && options.input_values.is_empty()) {
+        let plain = ImportOptions { input_shapes: Vec::new(), input_values: Vec::new(), ..options.clone() };
         let graph = import_one(name, bytes, &plain, &BTreeSet::new()).map(|(imported, _)| imported.graph);
         if let Ok(graph) = graph {
             let names: Vec<&str> = graph.inputs.iter().map(|&id| graph.value(id).name.as_str()).collect();
             options.input_shapes.retain(|(input, _)| names.contains(&input.as_str()));
+            options.input_values.retain(|(input, _)| names.contains(&input.as_str()));
         }
     }
     options
