@@ -51,12 +51,17 @@ impl<'a> ByTiles<'a> for Tiled<'a> {
         let tile: *mut i8 = tile.as_ptr().cast_mut().cast();
         let mut first: *mut i8 = out.as_ptr().cast_mut().cast();
         let (mut start, mut again) = (patches.start, patches.again);
+        // Patches that are as contiguous in the source as in the tile are one line. Where all channels are made in one pass,
+        // which reads the whole tile before it writes, the line is read where it is.
+        let is_one = lines == 1 && step == line;
+        let is_read_once = matches!(weights.shape.channels, 1 | 2 | 4);
         for _ in 0..count {
             // SAFETY: the lines of all pixels are inside the source, and outputs of as many inside `out`; `product` has
             // checked the rest. Cells may be written through a shared reference; no unique reference to them exists.
             unsafe {
-                if lines == 1 && step == line {
-                    // Patches that are as contiguous in the source as in the tile are one line.
+                if is_one && is_read_once {
+                    product.tile = cells.add(start);
+                } else if is_one {
                     asm::copy(cells.add(start), tile, line.wrapping_mul(TILE));
                 } else {
                     let mut target = tile;
