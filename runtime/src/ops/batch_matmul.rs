@@ -96,49 +96,57 @@ impl<'a> Vectors<'a> {
         self.buffer
     }
 
-    /// Writes a vector, less its zero point, to `wide`, in the order of [`Kernels::dot_rows`], and returns its sum.
-    fn widen<K: Kernels>(&self, index: usize, wide: &[Cell<i16>]) -> i32 {
+    /// Writes a vector, less its zero point, to `wide`, in the order of [`Kernels::dot_rows`], and returns its sum. Not
+    /// generic, so that it is compiled for speed.
+    #[inline(never)]
+    fn widen(&self, is_swapped: bool, index: usize, wide: &[Cell<i16>]) -> i32 {
         let start = self.start.wrapping_add(index.wrapping_mul(self.stride));
+        let (groups, rest) = wide.as_chunks::<4>();
         let mut sum = 0i32;
         let mut enter = |x: i8, place: &Cell<i16>| {
             let x = i32::from(x).wrapping_sub(self.zero_point);
             sum = sum.wrapping_add(x);
             place.set(x as i16);
         };
-        let (groups, rest) = wide.as_chunks::<4>();
-        if self.is_gathered() {
-            let mut from = start;
-            let mut next = |place: &Cell<i16>| {
-                enter(self.operand.view.at(from), place);
-                from = from.wrapping_add(self.step);
-            };
-            for group in groups {
-                let [a, b, c, d] = in_order::<K>(group);
-                next(a);
-                next(b);
-                next(c);
-                next(d);
+        let mut enter_four = |[a, b, c, d]: [i8; 4], [first, second, third, fourth]: &[Cell<i16>; 4]| {
+            let (b, c) = if is_swapped { (c, b) } else { (b, c) };
+            enter(a, first);
+            enter(b, second);
+            enter(c, third);
+            enter(d, fourth);
+        };
+        if self.operand.cells.is_empty() {
+            let at = |k: usize| self.operand.view.at(start.wrapping_add(k.wrapping_mul(self.step)));
+            for (k, group) in (0usize..).step_by(4).zip(groups) {
+                enter_four([0, 1, 2, 3].map(|next| at(k.wrapping_add(next))), group);
             }
-            rest.iter().for_each(next);
-        } else {
-            let (fours, behind) = self.vector(index).as_chunks::<4>();
-            for (group, [a, b, c, d]) in groups.iter().zip(fours) {
-                let [first, second, third, fourth] = in_order::<K>(group);
-                enter(a.get(), first);
-                enter(b.get(), second);
-                enter(c.get(), third);
-                enter(d.get(), fourth);
+            let done = groups.len().wrapping_mul(4);
+            for (k, place) in rest.iter().enumerate() {
+                enter(at(done.wrapping_add(k)), place);
             }
-            rest.iter().zip(behind).for_each(|(place, x)| enter(x.get(), place));
+            return sum;
         }
+        let mut cells = self.operand.cells.get(start..).unwrap_or(&[]);
+        if self.step == 1 {
+            let (fours, behind) = cells.get(..wide.len()).unwrap_or(&[]).as_chunks::<4>();
+            for (four, group) in fours.iter().zip(groups) {
+                enter_four(four.each_ref().map(Cell::get), group);
+            }
+            behind.iter().zip(rest).for_each(|(x, place)| enter(x.get(), place));
+            return sum;
+        }
+        let step = self.step;
+        let mut next = || {
+            let x = cells.first().map_or(0, Cell::get);
+            cells = cells.get(step..).unwrap_or(&[]);
+            x
+        };
+        for group in groups {
+            enter_four([next(), next(), next(), next()], group);
+        }
+        rest.iter().for_each(|place| enter(next(), place));
         sum
     }
-}
-
-/// The places of a group's elements in the order of [`Kernels::dot_rows`].
-#[inline(always)]
-fn in_order<K: Kernels>([a, b, c, d]: &[Cell<i16>; 4]) -> [&Cell<i16>; 4] {
-    if K::SWAPPED { [a, c, b, d] } else { [a, b, c, d] }
 }
 
 /// Multiplies batches of matrices. `a` is `[.., rows, depth]`, `b` `[.., depth, columns]`, each with its
@@ -219,7 +227,7 @@ fn by_rows<K: Kernels>(
             cells,
             count: inner.count,
             stride: inner.stride,
-            less: outer.widen::<K>(o, wide).wrapping_mul(inner.zero_point),
+            less: outer.widen(K::SWAPPED, o, wide).wrapping_mul(inner.zero_point),
             product,
             rounding,
             out_stride: inner.out_stride,
