@@ -631,7 +631,7 @@ pub trait Kernels: 'static {
         near::portable(near, input, out)
     }
 
-    /// A line of CUMSUM, whose params have the formula. `column.out` may lie over `column.input`, or behind it: each element
+    /// Lines of CUMSUM, one after the other; its params have the formula. `column.out` may lie over `column.input`, or behind it: each element
     /// is read before its sum is written.
     fn running_sums(p: &CumsumParams, rounding: Rounding, column: &Column<'_>) {
         running::portable(p, rounding, column);

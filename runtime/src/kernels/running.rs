@@ -7,17 +7,33 @@ use ferrolite_schema::params::CumsumParams;
 
 use crate::quant::requantize;
 
-/// The elements of one line of a block.
+/// Lines of a block that lie side by side, or one behind the other.
 #[derive(Clone, Copy, Debug)]
 pub struct Column<'a> {
     /// The block.
     pub input: &'a [Cell<i8>],
     /// Its sums.
     pub out: &'a [Cell<i8>],
-    /// The first element.
+    /// The first element of the first line.
     pub first: usize,
     /// Elements from one to the next, modulo 2^32.
     pub step: usize,
+    /// Lines, at least one.
+    pub lines: usize,
+    /// Elements from the first of a line to that of the next.
+    pub pitch: usize,
+}
+
+impl Column<'_> {
+    /// Calls `f` with each line alone.
+    #[inline(always)]
+    pub(super) fn each(&self, mut f: impl FnMut(&Self)) {
+        let mut line = Column { lines: 1, ..*self };
+        for _ in 0..self.lines {
+            f(&line);
+            line.first = line.first.wrapping_add(self.pitch);
+        }
+    }
 }
 
 /// See [`Kernels::running_sums`](super::Kernels::running_sums).
@@ -25,11 +41,11 @@ pub(super) fn portable(p: &CumsumParams, rounding: Rounding, column: &Column<'_>
     // The shifts that the converter chooses, where the scale of the output is not far above that of the input.
     // A Cortex-M0 has little flash.
     let is_usual = rounding == Rounding::Double && p.multiplier.shift < 0 && !cfg!(kernels = "armv6m");
-    match p.shift {
-        20 if is_usual => usual::<20>(p, column),
-        19 if is_usual => usual::<19>(p, column),
-        _ => any(p, rounding, column),
-    }
+    column.each(|line| match p.shift {
+        20 if is_usual => usual::<20>(p, line),
+        19 if is_usual => usual::<19>(p, line),
+        _ => any(p, rounding, line),
+    });
 }
 
 /// The sums of a line, with one shift, and a multiplier that shifts right and rounds twice. The product of gemmlowp is the
@@ -61,7 +77,7 @@ fn any(p: &CumsumParams, rounding: Rounding, column: &Column<'_>) {
 /// The sums of a line, and outputs of them by `scaled`, saturated.
 #[inline(always)]
 fn each(p: &CumsumParams, column: &Column<'_>, scaled: impl Fn(i32) -> i32) {
-    let &Column { input, out, first, step } = column;
+    let &Column { input, out, first, step, .. } = column;
     let (mut sum, mut at, zero_point) = (p.start, first, p.input_zero_point);
     // Without the element itself, it is taken off again.
     let itself = if p.exclusive == 1 { 0 } else { -1 };

@@ -62,10 +62,13 @@ pub fn cumsum<K: Kernels>(p: &CumsumParams, rounding: Rounding, input: &[Cell<i8
     // The first row, and how far it is to the next.
     let backwards = (block.wrapping_sub(inner), inner.wrapping_neg());
     let (first, step) = if p.reverse == 1 { backwards } else { (0, inner) };
+    if inner == 1 {
+        let (lines, pitch) = (p.outer as usize, block);
+        K::running_sums(p, rounding, &Column { input, out, first, step, lines, pitch });
+        return;
+    }
     for (input, out) in runs(input, block).zip(runs(out, block)) {
-        for column in 0..inner {
-            K::running_sums(p, rounding, &Column { input, out, first: first.wrapping_add(column), step });
-        }
+        K::running_sums(p, rounding, &Column { input, out, first, step, lines: inner, pitch: 1 });
     }
 }
 

@@ -1,4 +1,4 @@
-//! Lines of CUMSUM by SMMLAR, four elements in a round where they lie side by side.
+//! Lines of CUMSUM by SMMLAR, all in one leaf, four elements in a round where they lie side by side.
 //!
 //! With a mantissa `m` of 2^30 and more, `2 m - 2^32` is an int32: the upper word of a product with it, and the factor
 //! itself, are the upper word of that with `2 m`.
@@ -20,33 +20,46 @@ pub(super) fn running_sums(p: &CumsumParams, rounding: Rounding, column: &Column
     if !suits {
         return running::portable(p, rounding, column);
     }
-    let &Column { input, out, first, step } = column;
-    // SAFETY: the first and the last element are inside both sides, as was just found, and so are those between them.
+    let &Column { input, out, first, step, lines, pitch } = column;
+    // SAFETY: the first and the last element of the first and the last line are inside both sides, as was just found, and so
+    // are all between them.
     // Cells may be written through a shared reference; no unique reference to them exists.
     #[cfg(kernels = "armv7em")]
     unsafe {
-        let work = asm::Sums {
+        let mut work = asm::Sums {
             input: input.as_ptr().cast::<i8>().add(first),
             out: out.as_ptr().cast_mut().cast::<i8>().add(first),
             step,
             count: p.count as usize,
             sum: p.start,
-            zero_point: p.input_zero_point,
+            // In both halves.
+            less: (p.input_zero_point.wrapping_neg() & 0xFFFF).wrapping_mul(0x0001_0001),
             twice: p.multiplier.mantissa.wrapping_mul(2),
             right: !p.multiplier.shift as u32,
             term: p.zero_point.wrapping_mul(2).wrapping_add(1),
+            pitch,
+            lines,
         };
-        if p.shift == 20 { asm::shifted_by_20(&raw const work) } else { asm::shifted_by_19(&raw const work) }
+        if p.shift == 20 { asm::shifted_by_20(&raw mut work) } else { asm::shifted_by_19(&raw mut work) }
     }
     #[cfg(not(kernels = "armv7em"))]
-    emulated(p, input, out, (first, step));
+    column.each(|line| emulated(p, input, out, (line.first, step)));
+    #[cfg(not(kernels = "armv7em"))]
+    let _ = (first, lines, pitch);
 }
 
-/// Whether all of so many elements, at least one, are inside.
+/// Whether all of so many elements of each line, at least one, are inside.
 #[inline(always)]
 fn fits(count: usize, column: &Column<'_>) -> bool {
-    let &Column { input, out, first, step } = column;
+    let &Column { input, out, first, step, lines, pitch } = column;
+    let last = lines.checked_sub(1).and_then(|steps| steps.checked_mul(pitch)?.checked_add(first));
     let end = input.len().min(out.len());
+    last.is_some_and(|last| line_fits(count, first, step, end) && line_fits(count, last, step, end))
+}
+
+/// The same for a line.
+#[inline(always)]
+fn line_fits(count: usize, first: usize, step: usize, end: usize) -> bool {
     let distance = (step as isize).unsigned_abs();
     let Some(reach) = count.checked_sub(1).and_then(|steps| steps.checked_mul(distance)) else {
         return false;
@@ -92,31 +105,35 @@ mod asm {
         /// Elements, at least one.
         pub count: usize,
         pub sum: i32,
-        pub zero_point: i32,
+        /// What is added to each element, in both halves: the zero point, negative.
+        pub less: i32,
         /// Twice the mantissa, which lacks the bit above a word.
         pub twice: i32,
         /// Bits that are shifted out, but for one.
         pub right: u32,
         /// Twice the zero point plus one.
         pub term: i32,
+        /// From one line to the next.
+        pub pitch: usize,
+        /// Lines that are still to come, at least one.
+        pub lines: usize,
     }
 
-    in_order!(8 words of Sums: out, step, count, sum, zero_point, twice, right, term);
+    in_order!(first 9 words of Sums: input, out, step, count, sum, less, twice, right, term);
 
     /// Defines a leaf for sums of so many bits, the others of which are shifted in: r0 and r1 are the places of the elements,
-    /// r2 is the step, r3 counts, r4 is the sum, r5 the zero point.
+    /// r2 is the step, r3 counts, r4 is the sum, r5 what is added to each element, in both halves.
     macro_rules! sums {
         ($name:ident, $bits:literal, $shift:literal) => {
             #[unsafe(naked)]
-            pub(super) unsafe extern "C" fn $name(work: *const Sums) {
+            pub(super) unsafe extern "C" fn $name(work: *mut Sums) {
                 leaf!(
-                    [Sums: input],
+                    [Sums: input, out, pitch, lines],
                     concat!(".cpu ", env!("FERROLITE_DSP_CPU")),
                     // Four of these in turns, since an instruction that uses what the one before has computed would stall
                     // a Cortex-M33.
-                    ".macro FERROLITE_SUM to, ror",
-                    "sub.w r4, r4, r5",
-                    "sxtab r4, r4, r12, ror #\\ror",
+                    ".macro FERROLITE_SUM to, more:vararg",
+                    "sxtah r4, r4, \\more",
                     concat!("ssat \\to, #", $bits, ", r4"),
                     ".endm",
                     ".macro FERROLITE_SCALE a",
@@ -127,11 +144,9 @@ mod asm {
                     "qadd \\a, \\a, r8",
                     "ssat \\a, #8, \\a, asr #1",
                     ".endm",
-                    "push {{r4, r5, r6, r7, r8, r9, r10, r11, lr}}",
-                    "ldr r9, [r0, #{input}]",
-                    "add.w r12, r0, #4",
-                    "ldm.w r12, {{r1, r2, r3, r4, r5, r6, r7, r8}}",
-                    "mov r0, r9",
+                    "push {{r0, r4, r5, r6, r7, r8, r9, r10, r11, lr}}",
+                    "6:",
+                    "ldm.w r0, {{r0, r1, r2, r3, r4, r5, r6, r7, r8}}",
                     "cmp r2, #1",
                     "bne.w 3f",
                     "subs r3, r3, #4",
@@ -139,12 +154,12 @@ mod asm {
                     ".p2align 2",
                     "2:",
                     "ldr.w r12, [r0], #4",
-                    "sub.w r4, r4, r5",
-                    "sxtab r4, r4, r12",
-                    concat!("ssat r9, #", $bits, ", r4"),
-                    "FERROLITE_SUM r10, 8",
-                    "FERROLITE_SUM r11, 16",
-                    "FERROLITE_SUM lr, 24",
+                    "sxtab16 lr, r5, r12",
+                    "sxtab16 r12, r5, r12, ror #8",
+                    "FERROLITE_SUM r9, lr",
+                    "FERROLITE_SUM r10, r12",
+                    "FERROLITE_SUM r11, lr, ror #16",
+                    "FERROLITE_SUM lr, r12, ror #16",
                     "FERROLITE_SCALE r9",
                     "FERROLITE_SCALE r10",
                     "FERROLITE_SCALE r11",
@@ -162,7 +177,7 @@ mod asm {
                     ".p2align 2",
                     "3:",
                     "ldrsb.w r9, [r0]",
-                    "sub.w r4, r4, r5",
+                    "sxtah r4, r4, r5",
                     "add.w r0, r0, r2",
                     "add.w r4, r4, r9",
                     concat!("ssat r9, #", $bits, ", r4"),
@@ -172,7 +187,19 @@ mod asm {
                     "subs.w r3, r3, #1",
                     "bne.w 3b",
                     "5:",
-                    "pop {{r4, r5, r6, r7, r8, r9, r10, r11, pc}}",
+                    "ldr r0, [sp]",
+                    "ldr.w r1, [r0, #{lines}]",
+                    "ldr.w r2, [r0, #{pitch}]",
+                    "ldr.w r3, [r0, #{input}]",
+                    "ldr.w r4, [r0, #{out}]",
+                    "subs.w r1, r1, #1",
+                    "add.w r3, r3, r2",
+                    "add.w r4, r4, r2",
+                    "str.w r1, [r0, #{lines}]",
+                    "str.w r3, [r0, #{input}]",
+                    "str.w r4, [r0, #{out}]",
+                    "bne.w 6b",
+                    "pop {{r0, r4, r5, r6, r7, r8, r9, r10, r11, pc}}",
                     ".purgem FERROLITE_SUM",
                     ".purgem FERROLITE_SCALE",
                 )

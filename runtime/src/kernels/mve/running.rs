@@ -29,7 +29,11 @@ in_order!(first 8 words of Sums: input_zero_point, low, high, shift, mantissa, r
 
 /// See [`Kernels::running_sums`](crate::kernels::Kernels::running_sums).
 pub(super) fn running_sums(p: &CumsumParams, rounding: Rounding, column: &Column<'_>) {
-    let &Column { input, out, first, step } = column;
+    column.each(|line| line_of_sums(p, rounding, line));
+}
+
+fn line_of_sums(p: &CumsumParams, rounding: Rounding, column: &Column<'_>) {
+    let &Column { input, out, first, step, .. } = column;
     let count = p.count as usize;
     let inside = first.checked_add(count).is_some_and(|end| end <= input.len() && end <= out.len());
     let suits = rounding == Rounding::Double
