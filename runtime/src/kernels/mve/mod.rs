@@ -17,6 +17,8 @@ mod dots;
 #[cfg(not(kernels = "mve"))]
 mod emulated;
 mod leaf;
+#[cfg(all(kernels = "mve", target_abi = "eabihf"))]
+mod near;
 #[cfg(kernels = "mve")]
 mod running;
 mod softmax;
@@ -164,6 +166,11 @@ impl Kernels for Mve {
 
     fn lookup(input: &[Cell<i8>], table: &[u8; 256], out: &[Cell<i8>]) {
         leaf::lookup(input, table, out);
+    }
+
+    #[cfg(all(kernels = "mve", target_abi = "eabihf"))]
+    fn quantize(near: &super::Near, input: TensorView<'_, f32>, out: &[Cell<u8>]) -> usize {
+        near::quantize(near, input, out)
     }
 
     #[cfg(kernels = "mve")]
