@@ -160,7 +160,7 @@ fn a_stream(folder: &Path, name: &str) {
 fn a_gauge(folder: &Path) {
     let source = root().join("tests/import/signatures");
     let options = ConvertOptions {
-        calibrate: Some(source.join("gauge.npz").display().to_string()),
+        calibrate: Some(source.join("samples.npz").display().to_string()),
         ..ConvertOptions::default()
     };
     let converted = convert(&source.join("gauge.tflite"), &options, &()).unwrap();

@@ -58,7 +58,7 @@ fn state_and_several_outputs() {
 fn entry_points() {
     let folder = common::root().join("tests/import/signatures");
     let options = ConvertOptions {
-        calibrate: Some(folder.join("gauge.npz").display().to_string()),
+        calibrate: Some(folder.join("samples.npz").display().to_string()),
         ..ConvertOptions::default()
     };
     let converted = convert(&folder.join("gauge.tflite"), &options, &()).expect("converts");

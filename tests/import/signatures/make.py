@@ -2,7 +2,7 @@
 
     python make.py          needs tensorflow and ai-edge-litert
 
-`gauge.npz` has samples, and LiteRT's answers to calls of the signatures in turn.
+`samples.npz` has samples, `gauge.npz` LiteRT's answers to calls of the signatures in turn.
 """
 
 import os
@@ -81,6 +81,9 @@ for _ in range(80):
         arrays.setdefault(f"gauge/out/{name}/{port}", []).append(array.reshape(-1))
 arrays = {name: np.array(rows) for name, rows in arrays.items()}
 arrays["gauge/order"] = np.array(order, np.int32)
-for name, port in (("step", "x"), ("push", "push")):
-    arrays[f"gauge/{port}"] = rng.uniform(*RANGES[name], (100, 4)).astype(np.float32)
 np.savez_compressed(os.path.join(HERE, "gauge.npz"), **arrays)
+np.savez_compressed(
+    os.path.join(HERE, "samples.npz"),
+    x=rng.uniform(*RANGES["step"], (100, 4)).astype(np.float32),
+    push=rng.uniform(*RANGES["push"], (100, 4)).astype(np.float32),
+)

@@ -19,7 +19,7 @@ fn main() {
             untyped.set_input(0, input).unwrap();
         }
         untyped.invoke().unwrap();
-        untyped.output::<i8>(0).unwrap().to_vec()
+        untyped.output_bytes(0).unwrap().iter().map(|&byte| byte as i8).collect()
     };
 
     let mut memory = model::Memory::new();
