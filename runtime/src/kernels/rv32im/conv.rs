@@ -47,6 +47,12 @@ impl<'a> ByTiles<'a> for Tiled<'a> {
         let pixels = count.wrapping_mul(TILE);
         let fits = self.job.holds(patches, pixels) && self.job.has_room(pixels, out);
         let (Some(product), true) = (&mut self.product, fits) else { return 0 };
+        if weights.shape.channels == 1 && count != 0 {
+            // SAFETY: the lines of all pixels are inside the source, and outputs of as many inside `out`; `product` has found
+            // a weight for each of their elements, and a bias and a multiplier.
+            unsafe { single(&self.job, product, patches, count, out) };
+            return count;
+        }
         let cells: *const i8 = patches.cells.as_ptr().cast();
         let tile: *mut i8 = tile.as_ptr().cast_mut().cast();
         let mut first: *mut i8 = out.as_ptr().cast_mut().cast();
@@ -54,7 +60,7 @@ impl<'a> ByTiles<'a> for Tiled<'a> {
         // Patches that are as contiguous in the source as in the tile are one line. Where all channels are made in one pass,
         // which reads the whole tile before it writes, the line is read where it is.
         let is_one = lines == 1 && step == line;
-        let is_read_once = matches!(weights.shape.channels, 1 | 2 | 4);
+        let is_read_once = matches!(weights.shape.channels, 2 | 4);
         for _ in 0..count {
             // SAFETY: the lines of all pixels are inside the source, and outputs of as many inside `out`; `product` has
             // checked the rest. Cells may be written through a shared reference; no unique reference to them exists.
@@ -97,6 +103,50 @@ impl<'a> ByTiles<'a> for Tiled<'a> {
 
     #[inline(always)]
     fn finish(&self, _: &[Cell<i8>]) {}
+}
+
+/// Makes the tiles of a layer with one channel, of which there is one at least. Not inlined, so that other layers need no
+/// stack for it.
+///
+/// # Safety
+/// All sizes that `tiles` checks fit. Cells may be written through a shared reference; no unique reference to them exists.
+#[cfg(kernels = "rv32im")]
+#[inline(never)]
+unsafe fn single(
+    job: &Job<'_>,
+    product: &asm::Blocks,
+    patches: &Patches<'_>,
+    count: usize,
+    out: &[Cell<i8>],
+) {
+    let &Job { weights, stage, step, pitch, out_stride, .. } = job;
+    let &Patches { cells, start, until_end, again } = patches;
+    let (lines, line) = (weights.shape.lines as usize, weights.shape.line as usize);
+    let (bias, multiplier) = stage.channel(0);
+    let right = !multiplier.shift as u32;
+    let pitch = pitch.wrapping_sub(line);
+    let behind = lines.wrapping_sub(until_end);
+    let mut work = asm::Single {
+        source: cells.as_ptr().cast::<i8>().wrapping_add(start),
+        apart: step,
+        line,
+        lines,
+        behind,
+        pitch,
+        back: again.wrapping_sub(start).wrapping_sub(until_end.wrapping_mul(job.pitch)).wrapping_add(pitch),
+        weights: weights.bytes.as_ptr().cast(),
+        bias,
+        mantissa: (multiplier.mantissa as u32).wrapping_mul(2),
+        shift: right.wrapping_add(1),
+        round: product.half.wrapping_shl(right),
+        min: product.min,
+        max: product.max,
+        out: out.as_ptr().cast_mut().cast(),
+        out_stride,
+        count,
+    };
+    // SAFETY: as promised.
+    unsafe { asm::single(&raw mut work) };
 }
 
 /// The product of whole tiles, where all fits.
