@@ -119,6 +119,33 @@ impl Right {
     }
 }
 
+/// The same by a multiplier that does not shift to the right: for accumulators of at most 2^21 and zero points below 2^28.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Left {
+    /// Twice the mantissa, which lacks the bit above a word.
+    twice: i32,
+    shift: u32,
+    zero_point: i32,
+}
+
+impl Left {
+    /// `None` for other multipliers, for shifts beyond 8, and for such as [`multiplier`] does not make.
+    #[inline(always)]
+    pub(crate) fn new(multiplier: Multiplier, zero_point: i32) -> Option<Left> {
+        let Multiplier { mantissa, shift } = multiplier;
+        let is_usual = (0..=8).contains(&shift) && mantissa >= 1 << 30;
+        is_usual.then_some(Left { twice: mantissa.wrapping_mul(2), shift: shift as u32, zero_point })
+    }
+
+    /// The only rounding is that of the product.
+    #[inline(always)]
+    pub(crate) fn scale(&self, x: i32) -> i32 {
+        let x = x.wrapping_shl(self.shift);
+        let high = ((i64::from(x) * i64::from(self.twice) + (1 << 31)) >> 32) as i32;
+        high.wrapping_add(x).wrapping_add(self.zero_point)
+    }
+}
+
 /// Scales an accumulator with one rounding, ties upwards; saturates. Out of line: few models ask for it,
 /// and its 64-bit shifts would crowd the registers of every kernel.
 #[cold]
@@ -327,6 +354,17 @@ mod tests {
             let right = Right::new(m, zero_point).unwrap();
             prop_assert_eq!(right.scale(x), requantize_double(x, m) + zero_point);
             prop_assert_eq!(Right::HALF.scale(x & !1), requantize_double(x & !1, HALF));
+        }
+
+        #[test]
+        fn shifts_to_the_left_are_double_roundings(
+            x in -(1 << 21)..=1i32 << 21,
+            mantissa in 1i32 << 30..=i32::MAX,
+            shift in 0i32..=8,
+            zero_point in -(1 << 28)..1i32 << 28,
+        ) {
+            let m = Multiplier { mantissa, shift };
+            prop_assert_eq!(Left::new(m, zero_point).unwrap().scale(x), requantize_double(x, m) + zero_point);
         }
 
         /// The definition: the product and a half, rounded down.

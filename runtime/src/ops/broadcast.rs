@@ -278,7 +278,15 @@ pub fn runs<T: Copies, O: Element>(
 /// Makes a run of copies of each element; how many bytes that are.
 #[inline(never)]
 fn spread(x: TensorView<'_, i8>, run: usize, copies: &[Cell<i8>]) -> usize {
-    tensor_runs(copies, run).zip(x.iter()).for_each(|(place, x)| fill_short(place, x));
+    for (place, x) in tensor_runs(copies, run).zip(x.iter()) {
+        let (words, rest) = place.as_chunks::<4>();
+        // A product is no value that the compiler sees `memset` in.
+        let bytes = u32::from(x as u8).wrapping_mul(0x0101_0101).to_le_bytes();
+        for word in words {
+            word.iter().zip(bytes).for_each(|(place, x)| place.set(x as i8));
+        }
+        rest.iter().for_each(|place| place.set(x));
+    }
     x.len().wrapping_mul(run)
 }
 

@@ -14,7 +14,7 @@ use ferrolite_schema::{OpCode, Rounding};
 use super::{Operator, broadcast};
 use crate::error::Fault;
 use crate::node::{Eval, Node, check_int8, check_multiplier};
-use crate::quant::{Right, requantize};
+use crate::quant::{Left, Right, requantize};
 use crate::tensor::TensorView;
 
 /// The operator.
@@ -48,6 +48,13 @@ pub fn prelu(
 ) {
     // Both are products of two numbers of 9 bits at most.
     let right = |multiplier| Right::new(multiplier, p.zero_point).filter(|_| rounding == Rounding::Double);
+    if let (Some(above), Some(below)) = (Left::new(p.above, p.zero_point), right(p.below)) {
+        each(p, input, slopes, out, move |x, slope| {
+            let y = if x >= 0 { above.scale(x) } else { below.scale(x.wrapping_mul(slope)) };
+            y.clamp(-128, 127) as i8
+        });
+        return;
+    }
     if let (Some(above), Some(below)) = (right(p.above), right(p.below)) {
         each(p, input, slopes, out, move |x, slope| {
             let y = if x >= 0 { above.scale(x) } else { below.scale(x.wrapping_mul(slope)) };

@@ -16,7 +16,7 @@ use super::int16::{self, check_clamp, check_int16};
 use super::{Operator, in_place};
 use crate::error::Fault;
 use crate::node::{Eval, Node, check_multiplier};
-use crate::quant::{Right, requantize};
+use crate::quant::{Left, Right, requantize};
 
 /// The operator.
 pub const fn operator() -> Operator {
@@ -45,23 +45,43 @@ fn eval(eval: &Eval<'_>) {
 
 /// Computes all elements. `out` may lie over `input`.
 pub fn slopes_int16(p: &SlopesInt16Params, rounding: Rounding, input: &[Cell<i16>], out: &[Cell<i16>]) {
-    // What is written could be what a reference leads to.
-    let p = *p;
     // Elements without their zero point have 17 bits.
-    let right = |multiplier| Right::new(multiplier, p.zero_point).filter(|_| rounding == Rounding::Double);
-    if let (Some(above), Some(below)) = (right(p.above), right(p.below)) {
-        for (x, place) in input.iter().zip(out) {
-            let x = i32::from(x.get()).wrapping_sub(p.input_zero_point);
-            let y = if x >= 0 { above.scale(x) } else { below.scale(x.wrapping_mul(p.sign)) };
-            place.set(y.max(p.min).min(p.max) as i16);
+    let is_double = rounding == Rounding::Double;
+    let right = |multiplier| Right::new(multiplier, p.zero_point).filter(|_| is_double);
+    let left = |multiplier| Left::new(multiplier, p.zero_point).filter(|_| is_double);
+    match ((left(p.above), left(p.below)), (right(p.above), right(p.below))) {
+        // RELU and ABS have one factor.
+        ((Some(above), Some(below)), _) => {
+            each(p, input, out, move |x| above.scale(x), move |x| below.scale(x))
         }
-        return;
+        (_, (Some(above), Some(below))) => {
+            each(p, input, out, move |x| above.scale(x), move |x| below.scale(x))
+        }
+        ((Some(above), _), (_, Some(below))) => {
+            each(p, input, out, move |x| above.scale(x), move |x| below.scale(x));
+        }
+        _ => {
+            let scaled = |x, multiplier| requantize(x, multiplier, rounding).wrapping_add(p.zero_point);
+            each(p, input, out, |x| scaled(x, p.above), |x| scaled(x, p.below));
+        }
     }
+}
+
+/// Scales elements of at least the zero point, and those below it.
+#[inline(never)]
+fn each(
+    p: &SlopesInt16Params,
+    input: &[Cell<i16>],
+    out: &[Cell<i16>],
+    above: impl Fn(i32) -> i32,
+    below: impl Fn(i32) -> i32,
+) {
+    // What is written could be what a reference leads to.
+    let &SlopesInt16Params { input_zero_point, sign, min, max, .. } = p;
     for (x, place) in input.iter().zip(out) {
-        let x = i32::from(x.get()).wrapping_sub(p.input_zero_point);
-        let (x, multiplier) = if x >= 0 { (x, p.above) } else { (x.wrapping_mul(p.sign), p.below) };
-        let y = requantize(x, multiplier, rounding).wrapping_add(p.zero_point);
-        place.set(y.max(p.min).min(p.max) as i16);
+        let x = i32::from(x.get()).wrapping_sub(input_zero_point);
+        let y = if x >= 0 { above(x) } else { below(x.wrapping_mul(sign)) };
+        place.set(y.max(min).min(max) as i16);
     }
 }
 
