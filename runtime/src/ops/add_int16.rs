@@ -8,7 +8,7 @@
 
 use core::cell::Cell;
 
-use ferrolite_schema::params::{AddParams, Sum, Term};
+use ferrolite_schema::params::{AddParams, Broadcast, Sum, Term};
 use ferrolite_schema::{OpCode, Rounding};
 
 use super::int16::{self, check_int16};
@@ -59,18 +59,25 @@ pub fn add_int16(
 ) {
     let sum = p.sum;
     let clamped = move |y: i32| y.max(sum.min).min(sum.max) as i16;
-    // Without zero points, terms are at most 2^30 before they are scaled, and half of that then.
-    let right = |term: &Term| {
-        if term.multiplier == HALF { Some(Right::HALF) } else { Right::new(term.multiplier, 0) }
-            .filter(|_| rounding == Rounding::Double && term.zero_point == 0)
+    // Without zero points, terms are at most 2^30 before they are scaled, and half of that then. The operand with the larger
+    // scale, which is halved exactly, comes first.
+    let is_half = |term: &Term| term.multiplier == HALF && term.zero_point == 0;
+    let swapped = Broadcast { repeat_a: p.shape.repeat_b, repeat_b: p.shape.repeat_a, ..p.shape };
+    let (shape, half, other, other_term, signs) = match (is_half(&sum.a), is_half(&sum.b)) {
+        (true, _) => (p.shape, a, b, sum.b, (1, sum.sign)),
+        _ => (swapped, b, a, sum.a, (sum.sign, 1)),
     };
-    if let (Some(of_a), Some(of_b), Some(of_sum)) =
-        (right(&sum.a), right(&sum.b), Right::new(sum.multiplier, sum.zero_point))
+    let of_other =
+        if is_half(&other_term) { Some(Right::HALF) } else { Right::new(other_term.multiplier, 0) };
+    if let (Some(of_other), Some(of_sum)) = (of_other, Right::new(sum.multiplier, sum.zero_point))
+        && (is_half(&sum.a) || is_half(&sum.b))
+        && other_term.zero_point == 0
+        && rounding == Rounding::Double
     {
-        broadcast::each(&p.shape, a, b, out, move |a: i16, b: i16| {
-            let scaled = |x: i16, by: &Right| by.scale(i32::from(x).wrapping_shl(LEFT_SHIFT));
-            let b = scaled(b, &of_b).wrapping_mul(sum.sign);
-            clamped(of_sum.scale(scaled(a, &of_a).wrapping_add(b)))
+        broadcast::each(&shape, half, other, out, move |x: i16, y: i16| {
+            let half = i32::from(x).wrapping_shl(LEFT_SHIFT - 1).wrapping_mul(signs.0);
+            let other = of_other.scale(i32::from(y).wrapping_shl(LEFT_SHIFT)).wrapping_mul(signs.1);
+            clamped(of_sum.scale(half.wrapping_add(other)))
         });
         return;
     }
@@ -106,6 +113,7 @@ pub(super) fn case(random: &mut crate::cases::Random) -> crate::cases::Case {
 mod tests {
     extern crate std;
     use super::*;
+    use crate::quant::HALF;
     use crate::quant::multiplier;
     use ferrolite_schema::params::{Broadcast, Multiplier};
     use proptest::prelude::*;
@@ -218,5 +226,39 @@ mod tests {
         );
         let apart = params(4, [0.5; 3], [-32_768, 32_767, 0], -1);
         assert_eq!(add(&apart, [32_767; 4], [-32_768; 4]), [32_767; 4]);
+    }
+
+    proptest! {
+        /// Prepared or not, with one half or without.
+        #[test]
+        fn sums_are_those_of_the_definition(
+            pairs in prop::collection::vec(any::<(i16, i16)>(), 1..9),
+            multipliers in prop::array::uniform3((1i32 << 30..=i32::MAX, -20i32..1)),
+            half in 0usize..4,
+            (zero_points, subtract) in (prop_oneof![Just([0; 3]), Just([0, 0, 5]), Just([3, 0, -1])], any::<bool>()),
+        ) {
+            let mut terms = [0, 1].map(|i| Term {
+                zero_point: zero_points[i],
+                multiplier: Multiplier { mantissa: multipliers[i].0, shift: multipliers[i].1 },
+            });
+            terms.iter_mut().enumerate().filter(|(i, _)| half >> i & 1 != 0).for_each(|(_, term)| term.multiplier = HALF);
+            let [a, b] = terms;
+            let multiplier = Multiplier { mantissa: multipliers[2].0, shift: multipliers[2].1 };
+            let sign = if subtract { -1 } else { 1 };
+            let sum = Sum { a, b, sign, multiplier, zero_point: zero_points[2], min: -32_768, max: 32_767 };
+            let p = AddParams { sum, ..params(pairs.len(), [1.0; 3], [0; 3], 1) };
+            let (x, y): (Vec<i16>, Vec<i16>) = pairs.iter().copied().unzip();
+            let mut out = vec![0i16; pairs.len()];
+            let cells = Cell::from_mut(&mut out[..]).as_slice_of_cells();
+            add_int16(&p, Rounding::Double, TensorView::from_slice(&x), TensorView::from_slice(&y), cells);
+            for ((&x, &y), &out) in x.iter().zip(&y).zip(&out) {
+                let term = |x: i16, term: &Term| {
+                    requantize((i32::from(x) - term.zero_point) << LEFT_SHIFT, term.multiplier, Rounding::Double)
+                };
+                let both = term(x, &a).wrapping_add(term(y, &b).wrapping_mul(sign));
+                let wanted = requantize(both, multiplier, Rounding::Double).wrapping_add(zero_points[2]);
+                prop_assert_eq!(i32::from(out), wanted.clamp(-32_768, 32_767));
+            }
+        }
     }
 }

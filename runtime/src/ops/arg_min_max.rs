@@ -126,7 +126,11 @@ pub(super) fn case(random: &mut crate::cases::Random) -> crate::cases::Case {
 
 #[cfg(test)]
 mod tests {
+    extern crate std;
     use super::*;
+    use proptest::prelude::*;
+    use std::vec;
+    use std::vec::Vec;
 
     #[test]
     fn first_of_equals() {
@@ -147,6 +151,34 @@ mod tests {
                 cells,
             );
             assert_eq!(&out[..expected.len()], expected, "{p:?}");
+        }
+    }
+
+    proptest! {
+        /// Of short rows and long ones, and along any dimension.
+        #[test]
+        fn places_are_those_of_the_first_extremes(
+            (outer, count, inner) in (1usize..4, 1usize..40, 1usize..4),
+            seed: u32,
+            (few, largest) in any::<(bool, bool)>(),
+        ) {
+            let mut state = seed;
+            let mut x: Vec<i8> = (0..outer * count * inner)
+                .map(|_| {
+                    state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                    (state >> 24) as i8 / if few { 60 } else { 1 }
+                })
+                .collect();
+            let mut out = vec![0i32; outer * inner];
+            let sizes = [outer, count, inner].map(|n| n as u32);
+            let p = ArgMinMaxParams { outer: sizes[0], count: sizes[1], inner: sizes[2], largest: largest.into() };
+            let cells = Cell::from_mut(&mut x[..]).as_slice_of_cells();
+            arg_min_max::<crate::kernels::Portable, _>(&p, cells, Cell::from_mut(&mut out[..]).as_slice_of_cells());
+            for (at, &out) in out.iter().enumerate() {
+                let column = |k: usize| x[(at / inner * count + k) * inner + at % inner];
+                let key = |k: &usize| (if largest { -i32::from(column(*k)) } else { column(*k).into() }, *k);
+                prop_assert_eq!(Some(out as usize), (0..count).min_by_key(key));
+            }
         }
     }
 }

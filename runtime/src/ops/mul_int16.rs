@@ -90,9 +90,12 @@ pub(super) fn case(random: &mut crate::cases::Random) -> crate::cases::Case {
 
 #[cfg(test)]
 mod tests {
+    extern crate std;
     use super::*;
     use crate::quant::multiplier;
+    use ferrolite_schema::params::Multiplier;
     use ferrolite_schema::params::{Broadcast, Product};
+    use proptest::prelude::*;
 
     #[test]
     fn products_are_scaled_and_clamped() {
@@ -111,5 +114,28 @@ mod tests {
         let (a, b) = (TensorView::from_slice(&a), TensorView::from_slice(&b));
         mul_int16(&MulParams { shape, product }, Rounding::Double, a, b, cells);
         assert_eq!(out, [32_766, -16_384, -1, 1000, -128, 0]);
+    }
+
+    proptest! {
+        /// Prepared or not.
+        #[test]
+        fn products_are_those_of_the_definition(
+            (a, b) in any::<(i16, i16)>(),
+            (mantissa, shift) in (1i32 << 30..=i32::MAX, -20i32..2),
+            zero_points in prop_oneof![Just([0; 3]), Just([0, 0, 5]), Just([3, 0, -1])],
+        ) {
+            let [a_zero_point, b_zero_point, zero_point] = zero_points;
+            let multiplier = Multiplier { mantissa, shift };
+            let product = Product { a_zero_point, b_zero_point, multiplier, zero_point, min: -32_768, max: 32_767 };
+            let shape = Broadcast { dims: [1; 6], repeat_a: 0, repeat_b: 0 };
+            let mut out = [0i16];
+            let cells = Cell::from_mut(&mut out[..]).as_slice_of_cells();
+            let (x, y) = ([a], [b]);
+            let (x, y) = (TensorView::from_slice(&x), TensorView::from_slice(&y));
+            mul_int16(&MulParams { shape, product }, Rounding::Double, x, y, cells);
+            let exact = (i32::from(a) - a_zero_point).wrapping_mul(i32::from(b) - b_zero_point);
+            let wanted = requantize(exact, multiplier, Rounding::Double).wrapping_add(zero_point);
+            prop_assert_eq!(i32::from(out[0]), wanted.clamp(-32_768, 32_767));
+        }
     }
 }

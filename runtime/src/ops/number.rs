@@ -99,3 +99,35 @@ pub(super) fn store_block(places: &[Cell<u8>], size: usize, numbers: &[i32]) {
         size => runs(places, size).zip(numbers).for_each(|(place, &number)| store(place, number.into())),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use proptest::prelude::*;
+    use std::vec;
+
+    proptest! {
+        /// Of each type, one by one or together.
+        #[test]
+        fn blocks_are_their_elements(
+            bytes in prop::collection::vec(any::<u8>(), 160),
+            (first, step, count) in (0usize..5, 0usize..2, 1usize..=BLOCK),
+        ) {
+            let view = TensorView::from_slice(&bytes);
+            for dtype in DType::ALL.into_iter().filter(|&dtype| dtype != DType::Int64) {
+                let mut block = [0; BLOCK];
+                load_block(view, dtype, first, step, &mut block[..count]);
+                for (i, &number) in block[..count].iter().enumerate() {
+                    prop_assert_eq!(i64::from(number), load(view, dtype, first + step * i), "{:?}", dtype);
+                }
+                let size = dtype.size();
+                let (mut together, mut single) = (vec![0u8; count * size], vec![0u8; count * size]);
+                store_block(Cell::from_mut(&mut together[..]).as_slice_of_cells(), size, &block[..count]);
+                let cells = Cell::from_mut(&mut single[..]).as_slice_of_cells();
+                runs(cells, size).zip(&block).for_each(|(place, &number)| store(place, number.into()));
+                prop_assert_eq!(together, single);
+            }
+        }
+    }
+}

@@ -105,9 +105,12 @@ pub(super) fn case(random: &mut crate::cases::Random) -> crate::cases::Case {
 
 #[cfg(test)]
 mod tests {
+    extern crate std;
     use super::*;
     use crate::quant::multiplier;
     use ferrolite_schema::params::Broadcast;
+    use ferrolite_schema::params::Multiplier;
+    use proptest::prelude::*;
 
     #[test]
     fn slopes_belong_to_negative_elements() {
@@ -119,5 +122,30 @@ mod tests {
         let cells = Cell::from_mut(&mut out[..]).as_slice_of_cells();
         prelu(&p, Rounding::Double, TensorView::from_slice(&x), TensorView::from_slice(&slopes), cells);
         assert_eq!(out, [5, 3, -1, -1, 66, 2]);
+    }
+
+    proptest! {
+        /// Prepared or not.
+        #[test]
+        fn slopes_are_those_of_the_definition(
+            (x, slope) in any::<(i8, i8)>(),
+            multipliers in prop::array::uniform2((1i32 << 29..=i32::MAX, -20i32..10)),
+            zero_points in prop::array::uniform3(-128i32..128),
+        ) {
+            let [above, below] = multipliers.map(|(mantissa, shift)| Multiplier { mantissa, shift });
+            let [input_zero_point, slope_zero_point, zero_point] = zero_points;
+            let shape = Broadcast { dims: [1; 6], repeat_a: 0, repeat_b: 0 };
+            let p = PreluParams { shape, input_zero_point, slope_zero_point, above, below, zero_point };
+            let mut out = [0i8];
+            let cells = Cell::from_mut(&mut out[..]).as_slice_of_cells();
+            let (xs, slopes) = ([x], [slope]);
+            let (xs, slopes) = (TensorView::from_slice(&xs), TensorView::from_slice(&slopes));
+            prelu(&p, Rounding::Double, xs, slopes, cells);
+            let x = i32::from(x) - input_zero_point;
+            let slope = i32::from(slope) - slope_zero_point;
+            let (x, multiplier) = if x >= 0 { (x, above) } else { (x * slope, below) };
+            let wanted = requantize(x, multiplier, Rounding::Double).wrapping_add(zero_point);
+            prop_assert_eq!(i32::from(out[0]), wanted.clamp(-128, 127));
+        }
     }
 }

@@ -132,8 +132,13 @@ pub(super) fn case(random: &mut crate::cases::Random) -> crate::cases::Case {
 
 #[cfg(test)]
 mod tests {
+    extern crate std;
     use super::*;
+    use crate::kernels::{Armv7em, Mve, Portable};
     use ferrolite_schema::params::{ReduceDim, Reduction};
+    use proptest::prelude::*;
+    use std::vec;
+    use std::vec::Vec;
 
     #[test]
     fn finds_both_extremes() {
@@ -151,6 +156,60 @@ mod tests {
                 Cell::from_mut(&mut out[..]).as_slice_of_cells(),
             );
             assert_eq!(out, expected);
+        }
+    }
+
+    proptest! {
+        /// Over each choice of the dimensions of `[a, b, c, d]`, in each set that reduces otherwise.
+        #[test]
+        fn extremes_are_those_of_the_definition(
+            dims in prop::array::uniform4(1usize..7),
+            long in 1usize..40,
+            axes in 1u32..15,
+            seed: u32,
+            largest: bool,
+        ) {
+            let dims = [dims[0], dims[1], dims[2], if seed & 1 == 0 { dims[3] } else { long }];
+            let strides = [dims[1] * dims[2] * dims[3], dims[2] * dims[3], dims[3], 1];
+            let (mut kept, mut reduced) = (Vec::new(), Vec::new());
+            for axis in 0..4 {
+                let dim = ReduceDim { count: dims[axis] as u32, stride: strides[axis] as u32 };
+                if axes >> axis & 1 == 0 { kept.push(dim) } else { reduced.push(dim) }
+            }
+            let three = |list: &[ReduceDim]| {
+                let mut all = [ReduceDim { count: 1, stride: 0 }; 3];
+                all.iter_mut().rev().zip(list.iter().rev()).for_each(|(to, from)| *to = *from);
+                all
+            };
+            if kept.len() > 3 || reduced.len() > 3 {
+                return Ok(());
+            }
+            let shape = Reduction { kept: three(&kept), reduced: three(&reduced) };
+            let mut state = seed;
+            let mut x: Vec<i8> = (0..dims.iter().product())
+                .map(|_| {
+                    state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                    (state >> 24) as i8
+                })
+                .collect();
+            let places = |dims: [ReduceDim; 3]| -> Vec<usize> {
+                let [a, b, c] = dims;
+                steps(a, 0).flat_map(|at| steps(b, at)).flat_map(|at| steps(c, at)).collect()
+            };
+            let wanted: Vec<i8> = places(shape.kept)
+                .into_iter()
+                .map(|at| {
+                    let all = places(shape.reduced).into_iter().map(|more| x[at + more]);
+                    if largest { all.max() } else { all.min() }.unwrap()
+                })
+                .collect();
+            let p = ReduceMinMaxParams { shape, largest: largest.into() };
+            for reduce in [reduce_min_max::<Portable>, reduce_min_max::<Armv7em>, reduce_min_max::<Mve>] {
+                let mut out = vec![0i8; wanted.len()];
+                let cells = Cell::from_mut(&mut x[..]).as_slice_of_cells();
+                reduce(&p, cells, Cell::from_mut(&mut out[..]).as_slice_of_cells());
+                prop_assert_eq!(&out, &wanted);
+            }
         }
     }
 }

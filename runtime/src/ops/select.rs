@@ -200,7 +200,11 @@ pub(super) fn case(random: &mut crate::cases::Random) -> crate::cases::Case {
 
 #[cfg(test)]
 mod tests {
+    extern crate std;
     use super::*;
+    use proptest::prelude::*;
+    use std::vec;
+    use std::vec::Vec;
 
     fn selected<const N: usize>(p: &SelectParams, condition: &[u8], x: &[u8], y: &[u8]) -> [u8; N] {
         let mut out = [99u8; N];
@@ -222,5 +226,53 @@ mod tests {
     fn runs_of_bytes() {
         let p = SelectParams { dims: [1, 1, 1, 1, 1, 2], repeat: [0, 0, 0], run: 2 };
         assert_eq!(selected(&p, &[0, 1], &[1, 2, 3, 4], &[5, 6, 7, 8]), [5, 6, 3, 4]);
+    }
+
+    proptest! {
+        /// Any shapes, by the places that indices name.
+        #[test]
+        fn choices_are_those_of_the_definition(
+            dims in prop::array::uniform3(prop_oneof![1u32..4, 1u32..20]),
+            repeat in prop::array::uniform3(0u32..8),
+            (run, seed) in (1u32..6, any::<u32>()),
+        ) {
+            let all = [1, 1, 1, dims[0], dims[1], dims[2]];
+            let repeat = repeat.map(|mask| mask << 3);
+            let p = SelectParams { dims: all, repeat, run };
+            let place = |mask: u32, mut index: usize| {
+                let (mut place, mut size) = (0, 1);
+                for axis in (0..6).rev() {
+                    let (digit, dim) = (index % all[axis] as usize, all[axis] as usize);
+                    index /= dim;
+                    if mask >> axis & 1 == 0 {
+                        place += digit * size;
+                        size *= dim;
+                    }
+                }
+                (place, size)
+            };
+            let mut state = seed;
+            let mut bytes = |count: usize, mask: u8| -> Vec<u8> {
+                (0..count)
+                    .map(|_| {
+                        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                        (state >> 24) as u8 & mask
+                    })
+                    .collect()
+            };
+            let [sizes, run] = [repeat.map(|mask| place(mask, 0).1), [run as usize; 3]];
+            let condition = bytes(sizes[0], [1, 0x81, 0x80][seed as usize % 3]);
+            let (x, y) = (bytes(sizes[1] * run[0], 255), bytes(sizes[2] * run[0], 255));
+            let total = all.iter().product::<u32>() as usize;
+            let mut out = vec![0u8; total * run[0]];
+            let cells = Cell::from_mut(&mut out[..]).as_slice_of_cells();
+            let [of_condition, of_x, of_y] = [&condition, &x, &y].map(|x| TensorView::from_slice(x));
+            select(&p, of_condition, of_x, of_y, cells);
+            for (index, out) in out.chunks(run[0]).enumerate() {
+                let (from, mask) = if condition[place(repeat[0], index).0] != 0 { (&x, 1) } else { (&y, 2) };
+                let at = place(repeat[mask], index).0 * run[0];
+                prop_assert_eq!(out, &from[at..at + run[0]]);
+            }
+        }
     }
 }

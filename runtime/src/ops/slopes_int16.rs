@@ -107,8 +107,11 @@ pub(super) fn case(random: &mut crate::cases::Random) -> crate::cases::Case {
 
 #[cfg(test)]
 mod tests {
+    extern crate std;
     use super::*;
     use crate::quant::multiplier;
+    use ferrolite_schema::params::Multiplier;
+    use proptest::prelude::*;
 
     fn run(p: &SlopesInt16Params, mut x: [i16; 6]) -> [i16; 6] {
         let cells = Cell::from_mut(&mut x[..]).as_slice_of_cells();
@@ -141,5 +144,27 @@ mod tests {
             ..p
         };
         assert_eq!(run(&p, [0, 3, -3, -32_767, -32_768, 32_767]), [0, 3, 3, 32_767, 32_767, 32_767]);
+    }
+
+    proptest! {
+        /// Prepared or not.
+        #[test]
+        fn slopes_are_those_of_the_definition(
+            x: [i16; 6],
+            multipliers in prop::array::uniform2((1i32 << 29..=i32::MAX, -20i32..10)),
+            (input_zero_point, zero_point, negative) in (-300i32..300, -300i32..300, any::<bool>()),
+        ) {
+            let [above, below] = multipliers.map(|(mantissa, shift)| Multiplier { mantissa, shift });
+            let sign = if negative { -1 } else { 1 };
+            let (min, max) = (-30_000, 32_767);
+            let p = SlopesInt16Params { input_zero_point, above, below, sign, zero_point, min, max };
+            let wanted = x.map(|x| {
+                let x = i32::from(x) - input_zero_point;
+                let (x, multiplier) = if x >= 0 { (x, above) } else { (x * sign, below) };
+                let y = requantize(x, multiplier, Rounding::Double).wrapping_add(zero_point);
+                y.clamp(min, max) as i16
+            });
+            prop_assert_eq!(run(&p, x), wanted);
+        }
     }
 }

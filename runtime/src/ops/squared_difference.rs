@@ -155,9 +155,13 @@ pub(super) fn case(random: &mut crate::cases::Random) -> crate::cases::Case {
 
 #[cfg(test)]
 mod tests {
+    extern crate std;
     use super::*;
+    use crate::quant::HALF;
     use crate::quant::multiplier;
     use ferrolite_schema::params::Broadcast;
+    use ferrolite_schema::params::Multiplier;
+    use proptest::prelude::*;
 
     #[test]
     fn squares_are_those_of_the_real_numbers() {
@@ -183,5 +187,34 @@ mod tests {
         );
         // (4 - 2)^2 / 4, (0 - 2)^2 / 4, (-64.5 - 2)^2 / 4.
         assert_eq!(out, [-9, -9, 127]);
+    }
+
+    proptest! {
+        /// Prepared or not, with one half or without.
+        #[test]
+        fn squares_are_those_of_the_definition(
+            (x, y) in any::<(i8, i8)>(),
+            multipliers in prop::array::uniform3((1i32 << 30..=i32::MAX, -20i32..1)),
+            half in 0usize..4,
+            zero_points in prop::array::uniform3(-128i32..128),
+        ) {
+            let mut multipliers = multipliers.map(|(mantissa, shift)| Multiplier { mantissa, shift });
+            (0..2).filter(|i| half >> i & 1 != 0).for_each(|i| multipliers[i] = HALF);
+            let [a, b] = [0, 1].map(|i| Term { zero_point: zero_points[i], multiplier: multipliers[i] });
+            let (multiplier, zero_point) = (multipliers[2], zero_points[2]);
+            let shape = Broadcast { dims: [1; 6], repeat_a: 0, repeat_b: 0 };
+            let p = SquaredDifferenceParams { shape, a, b, multiplier, zero_point };
+            let mut out = [0i8];
+            let cells = Cell::from_mut(&mut out[..]).as_slice_of_cells();
+            let (xs, ys) = ([x], [y]);
+            let (xs, ys) = (TensorView::from_slice(&xs), TensorView::from_slice(&ys));
+            squared_difference(&p, Rounding::Double, xs, ys, cells);
+            let term = |x: i8, term: &Term| {
+                requantize((i32::from(x) - term.zero_point) << 7, term.multiplier, Rounding::Double)
+            };
+            let difference = term(x, &a).wrapping_sub(term(y, &b));
+            let square = requantize(difference.wrapping_mul(difference), multiplier, Rounding::Double);
+            prop_assert_eq!(i32::from(out[0]), square.wrapping_add(zero_point).clamp(-128, 127));
+        }
     }
 }
