@@ -86,6 +86,7 @@ impl<'a, 'f> Branches<'a, 'f> {
             (Code::VAR_HANDLE | Code::READ_VARIABLE | Code::ASSIGN_VARIABLE, _) => {
                 builder.translate_variable(code.number(), operator, node);
             }
+            (Code::SVDF, _) if builder.is_float_svdf(&node) => builder.translate_float_svdf(operator, node),
             _ if operators::is_detection(&code) => detection::add(builder, operator, node),
             // The user's own.
             (_, Op::Custom(_)) => builder.graph.nodes.push(node),

@@ -3,11 +3,14 @@
 use super::layer::{Layer, Place, Reason, Step, Translated, broadcast};
 use crate::graph::{Cast, Compare, CompareKind, DType, Graph, LogicKind, Op, ValueId};
 
-/// Inputs of float32 that are only cast to integers, as Keras declares the indices of an Embedding, are taken as int32.
+/// Inputs of float32 that are only cast to integers, as Keras declares the indices of an Embedding, are taken as int32; but
+/// for those whose integers are a result of the model.
 pub(super) fn index_inputs(graph: &mut Graph, notes: &mut Vec<String>) {
     let only_cast = |graph: &Graph, id: ValueId| {
         let mut readers = graph.nodes.iter().filter(|node| node.inputs.contains(&Some(id))).peekable();
-        let integer = |id: &ValueId| matches!(graph.value(*id).dtype, DType::Int32 | DType::Int64);
+        let integer = |id: &ValueId| {
+            matches!(graph.value(*id).dtype, DType::Int32 | DType::Int64) && !graph.is_output(*id)
+        };
         readers.peek().is_some()
             && readers.all(|node| matches!(node.op, Op::Cast(_)) && node.outputs.iter().all(integer))
     };
