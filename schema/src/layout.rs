@@ -165,6 +165,10 @@ enumeration! {
         BatchMatMulInt16 = 68 "batch_matmul_int16",
         /// One over the square root, of int16.
         RsqrtInt16 = 69 "rsqrt_int16",
+        /// Decision trees, forests and boosted trees: votes of the leaves that a row of features reaches.
+        TreeEnsemble = 75 "tree_ensemble",
+        /// Weighted sums of features as they are, in 64 bits.
+        LinearFeatures = 76 "linear_features",
         /// `Gru` with any functions.
         GruCurves = 91 "gru_curves",
         /// `Lstm` from int16 to int16.
@@ -214,6 +218,8 @@ impl OpCode {
             OpCode::GateInt16 => &[0],
             OpCode::SoftmaxFromInt16 => &[4],
             OpCode::Conv2dInt16 => &[19, 20, 21],
+            OpCode::TreeEnsemble => &[8, 9, 10, 11],
+            OpCode::LinearFeatures => &[6, 7],
             OpCode::GruCurves => &[8, 9, 10, 13, 14, 15, 18, 19, 20, 23, 29],
             OpCode::LstmInt16 => &[8, 9, 10, 13, 14, 15, 17],
             _ => &[],
@@ -289,6 +295,8 @@ impl OpCode {
             OpCode::Conv2dInt16 => Work::Own,
             OpCode::BatchMatMulInt16 => Work::Product(&[0, 1, 2, 3, 4, 5, 8, 9, 10]),
             OpCode::RsqrtInt16 => Work::Bytes,
+            OpCode::TreeEnsemble => Work::Own,
+            OpCode::LinearFeatures => Work::Product(&[0, 1, 2]),
             OpCode::GruCurves => Work::Own,
             OpCode::LstmInt16 => Work::Own,
             OpCode::AddInt16 => Work::Bytes,
@@ -1297,6 +1305,65 @@ pub mod params {
     }
 
     const _: () = assert!(size_of::<ArgMinMaxParams>() == 16);
+
+    /// Weighted sums: the input is `[rows, features]`, the output `[rows, outputs]`.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+    #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+    #[repr(C)]
+    pub struct LinearFeaturesParams {
+        /// Rows, which are independent.
+        pub rows: u32,
+        /// Features of a row.
+        pub features: u32,
+        /// Scores of a row.
+        pub outputs: u32,
+        /// 1 where the largest sum of a row is subtracted from all of them, else 0.
+        pub relative: u32,
+        /// The power of two that a feature of 1 times a weight of 1 has in the steps of sums: -1,024 to 1,024.
+        pub exponent: i32,
+        /// Bits by which sums are shifted to the right, at most 62.
+        pub shift: u32,
+        /// Offset of int32 weights `[outputs, features]`.
+        pub weights: u32,
+        /// Offset of `outputs` int64 in the steps of sums.
+        pub bias: u32,
+    }
+
+    const _: () = assert!(size_of::<LinearFeaturesParams>() == 32);
+
+    /// Decision trees: the input is `[rows, features]`, the output `[rows, outputs]`, int32.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+    #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+    #[repr(C)]
+    pub struct TreeEnsembleParams {
+        /// Rows, which are independent.
+        pub rows: u32,
+        /// Features of a row, at most 8,192.
+        pub features: u32,
+        /// Scores of a row, at most 65,535.
+        pub outputs: u32,
+        /// Number of trees.
+        pub trees: u32,
+        /// Number of nodes of all trees.
+        pub nodes: u32,
+        /// Number of values.
+        pub values: u32,
+        /// 0 adds the votes up, 1 takes the least, 2 the largest.
+        pub aggregate: u32,
+        /// 1 where the first of two scores is `base[0]` less the second, else 0.
+        pub mirrored: u32,
+        /// Offset of `outputs` int32, which are added to the votes.
+        pub base: u32,
+        /// Offset of `trees` roots: number of the first node, then the first output in the lower and the number of outputs in the
+        /// upper 16 bits of a word.
+        pub roots: u32,
+        /// Offset of `nodes` nodes of two words.
+        pub nodes_at: u32,
+        /// Offset of `values` int32: votes of leaves that vote on several outputs.
+        pub values_at: u32,
+    }
+
+    const _: () = assert!(size_of::<TreeEnsembleParams>() == 48);
 
     /// Delay line: the output is the latest `window` bytes of a stream that grows by `step` bytes each inference.
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]

@@ -10,7 +10,7 @@ use crate::layout::Work;
 use crate::params::{
     Conv2dInt16Params, Conv2dParams, Conv2dWideParams, DepthwiseConv2dParams, DepthwiseWideParams,
     DetectionPostProcessParams, GruCurvesParams, GruParams, LstmCurvesParams, LstmParams, Pool2dInt16Params,
-    Pool2dParams, RnnParams, Sequence, SvdfParams, TransposeConvParams, Window,
+    Pool2dParams, RnnParams, Sequence, SvdfParams, TransposeConvParams, TreeEnsembleParams, Window,
 };
 use crate::{Model, Op, OpCode};
 
@@ -99,6 +99,12 @@ impl Model<'_> {
                 let p: &Conv2dInt16Params = self.params_as(op)?;
                 let depth = p.in_channels.checked_div(p.groups)?;
                 product(&[p.batches, p.out_channels, depth]).saturating_mul(cells(&p.window))
+            }
+            // A walk visits no node twice, and each tree votes once.
+            OpCode::TreeEnsemble => {
+                let p: &TreeEnsembleParams = self.params_as(op)?;
+                let votes = product(&[p.trees, p.outputs]);
+                votes.saturating_add(p.nodes.into()).saturating_mul(p.rows.into())
             }
             OpCode::Lstm | OpCode::LstmInt16 => {
                 let p: &LstmParams = self.params_as(op)?;

@@ -14,10 +14,18 @@ fn operators() -> impl Iterator<Item = (&'static str, &'static [OpCode])> {
     ferrolite::ops::LIST.iter().flat_map(|(_, operators)| operators.iter().copied())
 }
 
-/// Operators of the device that no operator of TensorFlow Lite becomes; `state.rs`, `recurrent.rs` and `variables.rs` test
-/// them.
-const NOT_IMPORTED: &[OpCode] =
-    &[OpCode::DelayLine, OpCode::Gru, OpCode::Rnn, OpCode::Assign, OpCode::LstmCurves, OpCode::GruCurves];
+/// Operators of the device that no operator of TensorFlow Lite becomes; `state.rs`, `recurrent.rs`, `variables.rs` and the
+/// converter's `sklearn.rs` test them.
+const NOT_IMPORTED: &[OpCode] = &[
+    OpCode::DelayLine,
+    OpCode::Gru,
+    OpCode::Rnn,
+    OpCode::Assign,
+    OpCode::LstmCurves,
+    OpCode::GruCurves,
+    OpCode::TreeEnsemble,
+    OpCode::LinearFeatures,
+];
 
 /// Folders of vectors that belong to no operator.
 const OTHER_FOLDERS: &[&str] = &["bad", "graphs", "uint8", "variables", "generator", "__pycache__"];

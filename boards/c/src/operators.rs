@@ -99,6 +99,8 @@ operators! {
     ops::CONV_2D_INT16: ferrolite_conv_2d_int16_check ferrolite_conv_2d_int16_eval ferrolite_conv_2d_int16_lead
     ops::BATCH_MATMUL_INT16: ferrolite_batch_matmul_int16_check ferrolite_batch_matmul_int16_eval ferrolite_batch_matmul_int16_lead
     ops::RSQRT_INT16: ferrolite_rsqrt_int16_check ferrolite_rsqrt_int16_eval ferrolite_rsqrt_int16_lead
+    ops::TREE_ENSEMBLE: ferrolite_tree_ensemble_check ferrolite_tree_ensemble_eval ferrolite_tree_ensemble_lead
+    ops::LINEAR_FEATURES: ferrolite_linear_features_check ferrolite_linear_features_eval ferrolite_linear_features_lead
     ops::GRU_CURVES: ferrolite_gru_curves_check ferrolite_gru_curves_eval ferrolite_gru_curves_lead
     ops::LSTM_INT16: ferrolite_lstm_int16_check ferrolite_lstm_int16_eval ferrolite_lstm_int16_lead
     ops::ADD_INT16: ferrolite_add_int16_check ferrolite_add_int16_eval ferrolite_add_int16_lead

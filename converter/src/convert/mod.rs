@@ -402,7 +402,11 @@ fn write(
         rounding: options.rounding,
         memories: options.memories.clone(),
         source_hash: source_hash.to_vec(),
-        metadata: emit::Metadata { name: graph.name.clone(), ..emit::Metadata::default() },
+        metadata: emit::Metadata {
+            name: graph.name.clone(),
+            labels: graph.labels.clone(),
+            ..emit::Metadata::default()
+        },
         ..emit::Options::default()
     };
     let mut entries = vec![(name, &graph)];

@@ -285,7 +285,7 @@ impl Builder {
     fn push(&mut self, mut node: Node, shapes: Vec<Vec<usize>>) -> Vec<ValueId> {
         let first = node.inputs.first().copied().flatten();
         let dtype = match node.op {
-            Op::ArgMinMax(_) => DType::Int32,
+            Op::ArgMinMax(_) | Op::TreeEnsemble(_) => DType::Int32,
             Op::Dequantize => DType::Float32,
             Op::Compare(_) | Op::Logic(_) => DType::Bool,
             // Their first operand is the condition.

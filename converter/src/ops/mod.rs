@@ -65,6 +65,7 @@ pub(crate) use cells::{
 pub(crate) use choose::{CONDITION, TAKEN_BY};
 pub use classes::holds_classes;
 pub use gather::no_such_index;
+pub(crate) use linear_features::step as linear_step;
 pub(crate) use lookup::unary_results;
 pub(crate) use lower::is_float_only;
 pub use lower::{lower, refuse_float_only};

@@ -83,6 +83,8 @@ pub mod integers;
 #[doc(hidden)]
 pub mod l2_normalization;
 #[doc(hidden)]
+pub mod linear_features;
+#[doc(hidden)]
 pub mod log_softmax;
 #[doc(hidden)]
 pub mod lookup;
@@ -162,6 +164,8 @@ pub mod svdf_int16;
 pub mod top_k;
 #[doc(hidden)]
 pub mod transpose_conv;
+#[doc(hidden)]
+pub mod tree_ensemble;
 #[doc(hidden)]
 pub mod weighted_sum;
 #[doc(hidden)]
@@ -311,6 +315,10 @@ pub const CONV_2D_INT16: Operator = conv_2d_int16::operator();
 pub const BATCH_MATMUL_INT16: Operator = batch_matmul_int16::operator();
 /// One over the square root, of int16.
 pub const RSQRT_INT16: Operator = rsqrt_int16::operator();
+/// Decision trees, forests and boosted trees: votes of the leaves that a row of features reaches.
+pub const TREE_ENSEMBLE: Operator = tree_ensemble::operator();
+/// Weighted sums of features as they are, in 64 bits.
+pub const LINEAR_FEATURES: Operator = linear_features::operator();
 /// `Gru` with any functions.
 pub const GRU_CURVES: Operator = gru_curves::operator::<Native>();
 /// `Lstm` from int16 to int16.
@@ -319,7 +327,7 @@ pub const LSTM_INT16: Operator = lstm_int16::operator();
 pub const ADD_INT16: Operator = add_int16::operator();
 
 /// Number of operators.
-const COUNT: usize = 69;
+const COUNT: usize = 71;
 
 /// Every operator in the order of codes, with the kernels `K`: for tests of kernel sets. A program wants
 /// [`ALL`].
@@ -391,6 +399,8 @@ pub const fn all<K: Kernels>() -> [Operator; COUNT] {
         conv_2d_int16::operator(),
         batch_matmul_int16::operator(),
         rsqrt_int16::operator(),
+        tree_ensemble::operator(),
+        linear_features::operator(),
         gru_curves::operator::<K>(),
         lstm_int16::operator(),
         add_int16::operator(),
@@ -471,6 +481,8 @@ pub fn case(code: OpCode, random: &mut Random) -> Case {
         OpCode::Conv2dInt16 => conv_2d_int16::case(random),
         OpCode::BatchMatMulInt16 => batch_matmul_int16::case(random),
         OpCode::RsqrtInt16 => rsqrt_int16::case(random),
+        OpCode::TreeEnsemble => tree_ensemble::case(random),
+        OpCode::LinearFeatures => linear_features::case(random),
         OpCode::GruCurves => gru_curves::case(random),
         OpCode::LstmInt16 => lstm_int16::case(random),
         OpCode::AddInt16 => add_int16::case(random),

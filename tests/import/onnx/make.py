@@ -1129,6 +1129,109 @@ def linear_models():
     return n.out(y).out(n.op("LinearRegressor", x, domain="ai.onnx.ml", coefficients=list_of(5)))
 
 
+MODES = ["BRANCH_LEQ", "BRANCH_LT", "BRANCH_GTE", "BRANCH_GT", "BRANCH_EQ", "BRANCH_NEQ"]
+
+
+def random_trees(random, count, features, outputs, depth=4, each=2):
+    """Nodes and votes of random trees, as the attributes of the older operators list them; numbers are whole ones, so that
+    features are often equal to them."""
+    nodes = {k: [] for k in ("treeids", "nodeids", "featureids", "values", "modes", "truenodeids", "falsenodeids")}
+    nodes["missing_value_tracks_true"] = []
+    votes = {k: [] for k in ("treeids", "nodeids", "ids", "weights")}
+    for tree in range(count):
+        waiting, number = [(0, 0)], 1
+        while waiting:
+            node, level = waiting.pop(int(random.integers(len(waiting))))
+            leaf = level == depth or (level > 0 and random.random() < 0.2)
+            sides = (0, 0) if leaf else (number, number + 1)
+            row = (tree, node, int(random.integers(features)), float(random.integers(-1, 4)))
+            row += ("LEAF" if leaf else MODES[int(random.integers(len(MODES)))], *sides, int(random.integers(2)))
+            for (_, column), x in zip(nodes.items(), row):
+                column.append(x)
+            if leaf:
+                for output in random.choice(outputs, min(each, outputs), replace=False):
+                    for column, x in zip(votes.values(), (tree, node, int(output), float(random.normal()))):
+                        column.append(x)
+            else:
+                number += 2
+                waiting += [(side, level + 1) for side in sides]
+    return {f"nodes_{k}": v for k, v in nodes.items()}, votes
+
+
+def trees(n, x, kind, outputs, count=5, each=2, **attributes):
+    """A random ensemble, of which only scores are results."""
+    nodes, votes = random_trees(n.random, count, 4, outputs, each=each)
+    if kind == "TreeEnsembleClassifier":
+        attributes |= {"classlabels_int64s": list(range(outputs))} | {f"class_{k}": v for k, v in votes.items()}
+        return n.op(kind, x, domain="ai.onnx.ml", outputs=2, **nodes, **attributes)[1]
+    attributes |= {"n_targets": outputs} | {f"target_{k}": v for k, v in votes.items()}
+    return n.op(kind, x, domain="ai.onnx.ml", **nodes, **attributes)
+
+
+@case
+def trees_classify():
+    n = Net(ai_onnx_ml=3)
+    x = n.op("Cast", n.input(9, 4, kind=TensorProto.INT64), to=TensorProto.FLOAT)
+    kind = "TreeEnsembleClassifier"
+    n.out(trees(n, x, kind, 3)).out(trees(n, x, kind, 3, base_values=[0.5, -0.25, 1.0]))
+    n.out(trees(n, x, kind, 4, post_transform="SOFTMAX")).out(trees(n, x, kind, 3, post_transform="LOGISTIC"))
+    return n.out(trees(n, x, kind, 2))
+
+
+@case
+def trees_of_two_classes():
+    """Votes on the first class only, which say both."""
+    n = Net(ai_onnx_ml=3)
+    x = n.op("Cast", n.input(9, 4, kind=TensorProto.INT64), to=TensorProto.FLOAT)
+    for base, post, positive in [([], "NONE", 0), ([], "NONE", 1), ([0.3], "LOGISTIC", 0), ([0.3], "LOGISTIC", 1), ([0.1], "SOFTMAX", 1)]:
+        nodes, votes = random_trees(n.random, 3, 4, 1)
+        if positive:
+            votes["weights"] = [abs(w) / 9 for w in votes["weights"]]
+        options = {f"class_{k}": v for k, v in votes.items()} | ({"base_values": base} if base else {})
+        y = n.op("TreeEnsembleClassifier", x, domain="ai.onnx.ml", outputs=2, classlabels_strings=["no", "yes"], post_transform=post, **nodes, **options)
+        n.out(y[1])
+    return n
+
+
+@case
+def trees_of_values():
+    n = Net(ai_onnx_ml=3)
+    x = n.op("Cast", n.input(9, 4, kind=TensorProto.INT64), to=TensorProto.FLOAT)
+    kind = "TreeEnsembleRegressor"
+    n.out(trees(n, x, kind, 1, each=1)).out(trees(n, x, kind, 3, base_values=[0.5, -2.0, 1.0]))
+    for how in ("AVERAGE", "MIN", "MAX"):
+        n.out(trees(n, x, kind, 1, each=1, aggregate_function=how))
+    return n.out(trees(n, x, kind, 2, aggregate_function="AVERAGE", base_values=[0.5, 0.25]))
+
+
+@case
+def trees_behind_scalers():
+    """Scalers become part of thresholds."""
+    n = Net(ai_onnx_ml=3)
+    x = n.input(9, 4)
+    scaled = n.op("Scaler", x, domain="ai.onnx.ml", offset=[0.3, -1.0, 0.0, 0.5], scale=[1.5, -2.0, 0.7, 3.0])
+    y = n.op("Add", n.op("Div", scaled, n.const([-0.7])), n.const([0.1, 0.2, 0.3, 0.4]))
+    nodes, votes = random_trees(n.random, 4, 4, 2)
+    nodes["nodes_modes"] = [m if m == "LEAF" else MODES[i % 4] for i, m in enumerate(nodes["nodes_modes"])]
+    return n.out(n.op("TreeEnsembleRegressor", y, domain="ai.onnx.ml", n_targets=2, **nodes, **{f"target_{k}": v for k, v in votes.items()}))
+
+
+@case
+def trees_of_opset_5():
+    """Leaves in a list of their own, of which one serves several splits, and sets."""
+    n = Net(ai_onnx_ml=5)
+    x = n.op("Cast", n.input(9, 4, kind=TensorProto.INT64), to=TensorProto.FLOAT)
+    tensor = lambda x, kind: numpy_helper.from_array(np.asarray(x, kind))
+    y = n.op(
+        "TreeEnsemble", x, domain="ai.onnx.ml", n_targets=2, aggregate_function=1, post_transform=0, tree_roots=[0, 4],
+        nodes_featureids=[0, 1, 2, 3, 1, 2], nodes_splits=tensor([1, 2, 0, 1, 0, 0], np.float32),
+        nodes_modes=tensor([0, 3, 4, 1, 5, 2], np.uint8), nodes_truenodeids=[1, 0, 0, 3, 5, 0], nodes_falsenodeids=[2, 1, 3, 2, 2, 3],
+        nodes_trueleafs=[0, 1, 1, 1, 0, 1], nodes_falseleafs=[0, 1, 0, 1, 1, 1], leaf_targetids=[0, 1, 0, 1],
+        leaf_weights=tensor([0.5, -1.5, 2.5, 4.0], np.float32),
+    )
+    return n.out(y)
+
+
 def largest(n, x):
     """The largest of all elements."""
     return n.op("ReduceMax", x, keepdims=0)

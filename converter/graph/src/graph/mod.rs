@@ -157,8 +157,10 @@ pub struct Graph {
     /// Results of layers that were TensorFlow 1's uint8 before they became int8. Its kernels multiply scales in float32,
     /// and some round in another way.
     pub from_uint8: HashSet<ValueId>,
-    /// Results that are real numbers on the device, too, at the end of a model.
+    /// Results at the end of a model, and features of trees at its beginning, that are real numbers on the device, too.
     pub reals: HashSet<ValueId>,
+    /// Names of the classes, in the order of the scores, where the author's file says them.
+    pub labels: Vec<String>,
     /// The author's operator, by the first result of nodes that became another one.
     pub authored: HashMap<ValueId, String>,
 }

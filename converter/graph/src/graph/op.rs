@@ -54,6 +54,7 @@ macro_rules! operators {
             gather { Gather(op: Gather) => "GATHER" }
             gather_nd { GatherNd(op: GatherNd) => "GATHER_ND" }
             l2_normalization { L2Normalization => "L2_NORMALIZATION" }
+            linear_features { LinearFeatures(op: LinearFeatures) => "LINEAR_FEATURES" }
             log_softmax { LogSoftmax => "LOG_SOFTMAX" }
             logic { Logic(op: LogicKind) => op.name() }
             lookup { Lookup => "LOOKUP" }
@@ -75,6 +76,7 @@ macro_rules! operators {
             top_k { TopK(op: TopK) => "TOPK_V2" }
             transpose { Transpose(op: Transpose) => "TRANSPOSE" }
             transpose_conv { TransposeConv(op: TransposeConv) => "TRANSPOSE_CONV" }
+            tree_ensemble { TreeEnsemble(op: TreeEnsemble) => "TREE_ENSEMBLE" }
             unary { Unary(op: UnaryKind) => op.name() }
             unsupported { Unsupported(op: Unsupported) => &op.code }
         }
@@ -399,6 +401,73 @@ pub struct Gather {
 pub struct GatherNd {
     /// Leading dimensions that data and indices share: each of their elements has indices of its own.
     pub batch_dims: usize,
+}
+
+/// features `[.., features]` → int16 or int32 scores `[.., outputs]` with a scale: weighted sums of features as they are
+#[derive(Clone, Debug, PartialEq)]
+pub struct LinearFeatures {
+    /// `[outputs, features]`
+    pub weights: Vec<f64>,
+    /// One for each output.
+    pub bias: Vec<f64>,
+    /// Each sum is less the largest one of its row.
+    pub relative: bool,
+}
+
+/// features `[.., features]` → int32 scores `[.., outputs]` with a scale: votes of the leaves that each row reaches
+#[derive(Clone, Debug, PartialEq)]
+pub struct TreeEnsemble {
+    /// The trees.
+    pub trees: Vec<Tree>,
+    /// What scores are made of votes by.
+    pub aggregate: Aggregate,
+    /// What is added to the votes on each output.
+    pub base: Vec<f64>,
+    /// The first of two outputs is its base less the second, whatever trees vote.
+    pub mirrored: bool,
+}
+
+/// What the votes of several trees on one output become.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Aggregate {
+    /// All are added up.
+    Sum,
+    /// The least counts.
+    Min,
+    /// The largest counts.
+    Max,
+}
+
+/// A tree that votes on adjacent outputs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tree {
+    /// The first output.
+    pub first: usize,
+    /// The number of outputs.
+    pub count: usize,
+    /// Its nodes in preorder: where a comparison holds, the next node follows.
+    pub nodes: Vec<TreeNode>,
+}
+
+/// A node of a tree.
+#[derive(Clone, Debug, PartialEq)]
+pub enum TreeNode {
+    /// Compares a feature.
+    Split {
+        /// Its number.
+        feature: usize,
+        /// Whether it has to be equal; else at most as large.
+        equal: bool,
+        /// What it is compared with, as the integer that has the order of the real number
+        /// (`ferrolite_runtime::ops::tree_ensemble::key`).
+        threshold: i32,
+        /// Whether a NaN counts as holding.
+        missing: bool,
+        /// The node, further on, where the comparison does not hold.
+        otherwise: usize,
+    },
+    /// Votes on each output of the tree.
+    Leaf(Vec<f64>),
 }
 
 /// Something that an importer recognised but Ferrolite cannot compute. Kept in the graph so

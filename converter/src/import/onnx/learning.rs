@@ -3,8 +3,11 @@
 
 use super::layer::{Layer, Translation, one};
 use super::net::Slot;
-use super::normalization;
-use crate::graph::{BinaryKind, Op, ReduceKind, Slice, Softmax, UnaryKind, ValueId};
+use super::scores::{self, Behind};
+use super::{normalization, scalers, trees};
+use crate::graph::{
+    BinaryKind, DType, LinearFeatures, Op, Quantization, ReduceKind, Slice, Softmax, UnaryKind, ValueId,
+};
 use crate::import::damaged::damaged;
 use crate::import::refusal::{Refusal, unsupported};
 
@@ -19,6 +22,9 @@ pub(super) fn find(op: &str) -> Option<fn(&mut Layer<'_>) -> Translation> {
         "LinearRegressor" => linear_regressor,
         "LinearClassifier" => linear_classifier,
         "Imputer" => imputer,
+        "TreeEnsembleClassifier" => trees::classifier,
+        "TreeEnsembleRegressor" => trees::regressor,
+        "TreeEnsemble" => trees::tree_ensemble,
         _ => return None,
     })
 }
@@ -62,6 +68,7 @@ fn linear_classifier(l: &mut Layer<'_>) -> Translation {
         ));
     }
     let y = linear(l, labels, "intercepts")?;
+    l.net.b.graph_mut().labels = scores::labels(l);
     Ok(vec![Slot::Cut, Slot::Computed(y)])
 }
 
@@ -82,20 +89,65 @@ fn linear(l: &mut Layer<'_>, rows: usize, offsets: &str) -> Result<ValueId, Refu
         let name = l.part("row");
         x = l.net.b.reshape(&name, x, &[1, features])?;
     }
-    let behind = match l.text("post_transform", "NONE").as_str() {
-        "NONE" => None,
-        "LOGISTIC" => Some(Op::Unary(UnaryKind::Logistic)),
-        "SOFTMAX" => Some(Op::Softmax(Softmax { beta: 1.0 })),
-        other => return unsupported(format!("post_transform {other}")),
-    };
+    let behind = scores::behind(l)?;
+    if let Some(y) = exact(l, x, &weights, &offsets, &behind)? {
+        return Ok(y);
+    }
     let weights = l.floats("coefficients", &[rows, features], weights)?;
     let offsets = if offsets.is_empty() { None } else { Some(l.floats("intercepts", &[rows], offsets)?) };
-    let name = if behind.is_some() { l.part("sum") } else { l.name.clone() };
+    let name = if matches!(behind, Behind::None) { l.name.clone() } else { l.part("sum") };
     let y = l.net.b.dense(&name, x, weights, offsets)?;
     Ok(match behind {
-        Some(op) => l.net.b.op(&l.name, op, &[y])?,
-        None => y,
+        Behind::None => y,
+        Behind::Logistic => l.net.b.op(&l.name, Op::Unary(UnaryKind::Logistic), &[y])?,
+        Behind::Softmax => l.net.b.op(&l.name, Op::Softmax(Softmax { beta: 1.0 }), &[y])?,
     })
+}
+
+/// Scores of int16 have this step: the functions behind them are flat where they saturate.
+const STEP: f64 = 1.0 / 2048.0;
+
+/// The sums of features that come from outside, as they are or behind scalers, which the weights take up. One scale for
+/// features of different size would cost what the smaller ones say. `None` for features that are computed.
+fn exact(
+    l: &mut Layer<'_>,
+    x: ValueId,
+    weights: &[f32],
+    offsets: &[f32],
+    behind: &Behind,
+) -> Result<Option<ValueId>, Refusal> {
+    let fits = |by: &f32, kind| by.is_finite() && (*by != 0.0 || kind != BinaryKind::Div);
+    let (x, steps) = scalers::before(l, x, |step| step.by.iter().all(|by| fits(by, step.kind)));
+    let graph = l.net.b.graph();
+    if !graph.inputs.contains(&x) || graph.value(x).dtype != DType::Float32 {
+        return Ok(None);
+    }
+    let features = graph.value(x).shape.last().copied().unwrap_or(1);
+    let (mut scaled, mut bias) = (Vec::with_capacity(weights.len()), Vec::new());
+    for (row, weights) in weights.chunks_exact(features).enumerate() {
+        let mut sum = f64::from(offsets.get(row).copied().unwrap_or(0.0));
+        for (feature, &weight) in weights.iter().enumerate() {
+            let start = (1.0, 0.0);
+            let (factor, term) = steps.iter().fold(start, |affine, step| step.behind(feature, affine));
+            scaled.push(f64::from(weight) * factor);
+            sum += f64::from(weight) * term;
+        }
+        bias.push(sum);
+    }
+    let step = match behind {
+        Behind::None => crate::ops::linear_step(&scaled, &bias),
+        _ => STEP,
+    };
+    let op = LinearFeatures { weights: scaled, bias, relative: matches!(behind, Behind::Softmax) };
+    if !matches!(behind, Behind::None) {
+        let sums = scores::int16(l, "sums", Op::LinearFeatures(op), x, step)?;
+        return Ok(Some(scores::function(l, sums, behind)?));
+    }
+    let name = l.part("sums");
+    let sums = l.net.b.op(&name, Op::LinearFeatures(op), &[x])?;
+    let value = l.net.b.graph_mut().value_mut(sums);
+    (value.dtype, value.quantization) = (DType::Int32, Some(Quantization::per_tensor(step as f32, 0)));
+    Ok(Some(scores::reals(l, sums)?))
 }
 
 /// Imputer: replaces missing numbers. A quantized input has no missing numbers.
@@ -112,7 +164,11 @@ fn imputer(l: &mut Layer<'_>) -> Translation {
 fn normalizer(l: &mut Layer<'_>) -> Translation {
     let (x, rank) = (l.value(0)?, l.shape(0)?.len());
     let last = rank.saturating_sub(1);
-    match l.text("norm", "MAX").as_str() {
+    let norm = l.text("norm", "MAX");
+    if norm == "L1" && scores::are_shares(l, x) {
+        return Ok(vec![l.slot(0)?]);
+    }
+    match norm.as_str() {
         "L1" => one(normalization::by_norm(l, x, last, true)?),
         "L2" => one(normalization::by_norm(l, x, last, false)?),
         _ => {

@@ -17,6 +17,7 @@
 mod arithmetic;
 mod branches;
 mod choice;
+mod comparisons;
 mod convolution;
 mod custom;
 mod dense;
@@ -38,7 +39,10 @@ mod quantized;
 mod recurrent;
 mod reductions;
 mod resize;
+mod scalers;
+mod scores;
 mod tensors;
+mod trees;
 mod versions;
 
 #[cfg(test)]
@@ -131,6 +135,7 @@ fn import(name: &str, bytes: &[u8], folder: Option<&Path>, options: &ImportOptio
         unsigned: HashSet::new(),
         signed: HashMap::new(),
         dynamic: HashMap::new(),
+        scores: HashMap::new(),
         kinds: HashMap::new(),
         names: HashSet::new(),
         only_softmax: only_softmax(&file),
@@ -502,6 +507,7 @@ impl Net {
         // Layers that cannot be computed lead nowhere, and have to be named all the same.
         if unsupported_layers(&graph).is_empty() {
             crate::passes::dead::run(&mut graph);
+            scores::keep_reals(&mut graph);
         }
         Ok((graph, Finished { notes, warnings, hash }))
     }
@@ -545,6 +551,14 @@ impl Net {
         Ok(y)
     }
 
+    /// Scores of trees as the integers that they are, for a model's output; other values stay as they are.
+    fn scores(&mut self, id: ValueId, name: &str) -> ValueId {
+        let Some(&integers) = self.scores.get(&id) else { return id };
+        // The reals may be what other layers read, by another name.
+        self.b.rename(id, &format!("{name}/reals"));
+        integers
+    }
+
     /// The value of a model's output, by its name and no other output's.
     fn net_output(&mut self, slot: &Slot, name: &str, taken: &[ValueId]) -> Result<ValueId> {
         let id = match self.value(slot) {
@@ -553,7 +567,7 @@ impl Net {
         };
         let id = match self.unsigned.contains(&id) {
             true => self.as_unsigned(id)?,
-            false => id,
+            false => self.scores(id, name),
         };
         let value = self.b.graph().value(id);
         let own = !taken.contains(&id) && !self.b.graph().inputs.contains(&id) && value.constant.is_none();

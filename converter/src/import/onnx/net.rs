@@ -47,6 +47,8 @@ pub(super) struct Net {
     pub signed: HashMap<ValueId, ValueId>,
     /// Integers of scales that are found at run time, and the reals that they stand for.
     pub dynamic: HashMap<ValueId, ValueId>,
+    /// Scores of trees as reals, and the integers that they are.
+    pub scores: HashMap<ValueId, ValueId>,
     /// The element types of inputs, as the file says them.
     pub kinds: HashMap<ValueId, i64>,
     /// Names of layers that are taken.
