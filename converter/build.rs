@@ -8,7 +8,11 @@ use std::{env, fs};
 fn main() -> Result<(), Box<dyn Error>> {
     let folder = Path::new(&env::var("CARGO_MANIFEST_DIR")?).join("images");
     println!("cargo::rerun-if-changed=build.rs");
-    println!("cargo::rerun-if-changed=images");
+    // A folder that is missing would be new each time, and the crate compiled again with every build: the repository has
+    // a file in it, and a package without images gets none later.
+    if folder.is_dir() {
+        println!("cargo::rerun-if-changed=images");
+    }
     let mut list = Vec::new();
     for entry in fs::read_dir(&folder).into_iter().flatten() {
         let path = entry?.path();

@@ -75,7 +75,9 @@ fn footprint<'a>(board: &Board, features: &'a str, ops: &[Linked], profile: Prof
 }
 
 pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
-    std::fs::read(path).map_err(|error| Error::input(format!("{}: {error}", path.display())).caused_by(error))
+    crate::files::read_at_most(path, crate::files::ELF).map_err(|error| {
+        Error::input(format!("{}: cannot be read: {error}", path.display())).caused_by(error)
+    })
 }
 
 /// Reads an ELF file.

@@ -78,7 +78,7 @@ fn locked(args: &BenchArgs, path: &Path) -> Result<Printed> {
         true => None,
         false => Some(Outputs::check([path], reads, args.force)?),
     };
-    let mut lock = match std::fs::read_to_string(path) {
+    let mut lock = match crate::files::read_text(path) {
         Ok(text) => match Lock::parse(&text) {
             // The existing file may be anything, and is replaced.
             Err(_) if args.force => Lock::default(),

@@ -155,7 +155,7 @@ fn code(bench: &str, model: &Model<'_>, bars: &Bars) -> Result<Code> {
         return crate::bench::measure(model, bench, None, bars).map(Code::from);
     }
     let help = "give what `ferrolite bench FILE.ferro --on BOARD --json` printed for this model";
-    let text = std::fs::read_to_string(path)
+    let text = crate::files::read_text(path)
         .map_err(|e| Error::input(format!("{bench}: cannot be read: {e}")).help(help).caused_by(e))?;
     let code: Code = serde_json::from_str(&text).map_err(|e| {
         Error::input(format!("{bench}: is not what `bench --json` prints: {e}")).help(help).caused_by(e)

@@ -235,7 +235,7 @@ fn run(args: &HubRunArgs) -> Result<Printed> {
 fn index(args: &HubIndexArgs) -> Result<Printed> {
     let path = args.folder.join("index.json");
     let shown = path.display().to_string();
-    let text = fs::read(&path).unwrap_or_default();
+    let text = crate::files::read_at_most(&path, crate::files::TEXT).unwrap_or_default();
     let before: Option<Index> = serde_json::from_slice(&text).ok();
     let bars = Bars::new(args.json);
     let boards: Vec<String> = match (&args.boards[..], args.no_boards) {

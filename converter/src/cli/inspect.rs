@@ -37,14 +37,14 @@ fn describe(facts: &Facts) -> String {
     if facts.arena_bytes.is_none() {
         lines.push(("format", facts.format.clone()));
     }
-    lines.push((
-        "file",
-        format!(
-            "{} bytes, {} of them constants",
-            text::thousands(facts.model_bytes),
-            text::thousands(facts.weight_bytes)
-        ),
-    ));
+    let (file, constants) = (text::thousands(facts.model_bytes), text::thousands(facts.weight_bytes));
+    if facts.arena_bytes.is_some() {
+        lines.push(("file", format!("{file} bytes, {constants} of them constants")));
+    } else {
+        // Those of a checkpoint or of external data lie in other files, and a file may have them compressed.
+        lines.push(("file", format!("{file} bytes")));
+        lines.push(("constants", format!("{constants} bytes")));
+    }
     lines.extend(facts.parameters.map(|count| ("parameters", text::thousands(count))));
     lines.extend(facts.arena_bytes.map(|bytes| ("arena", format!("{} bytes", text::count(bytes)))));
     for memory in &facts.memories {

@@ -85,8 +85,8 @@ impl Cache {
             }
         };
         let model: PathBuf = parts.iter().take(root).collect();
-        let page = fs::read_to_string(folder.join(model).join("README.md")).unwrap_or_default();
-        let bytes = fs::read(path).ok()?;
+        let page = crate::files::read_text(&folder.join(model).join("README.md")).unwrap_or_default();
+        let bytes = crate::files::read(path).ok()?;
         Some(Entry {
             name,
             summary: title(&page).unwrap_or("a model without a description here").to_string(),

@@ -66,7 +66,7 @@ pub fn index(
 /// The files of a folder by their SHA-256.
 fn held(folder: &Path) -> BTreeMap<String, std::path::PathBuf> {
     let paths = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
-    paths.filter_map(|path| Some((hash_of(&fs::read(&path).ok()?), path))).collect()
+    paths.filter_map(|path| Some((hash_of(&crate::files::read(&path).ok()?), path))).collect()
 }
 
 fn entry(

@@ -152,7 +152,7 @@ pub fn hash_of(bytes: &[u8]) -> String {
 fn cached(sha256: &str, fetch: impl FnOnce() -> Result<Vec<u8>>) -> Result<Vec<u8>> {
     let sha256 = sha256.to_ascii_lowercase();
     let path = cache().map(|folder| folder.join(&sha256));
-    if let Some(bytes) = path.as_ref().and_then(|path| fs::read(path).ok())
+    if let Some(bytes) = path.as_ref().and_then(|path| crate::files::read(path).ok())
         && hash_of(&bytes) == sha256
     {
         return Ok(bytes);

@@ -351,7 +351,7 @@ fn hash(folder: &Path) -> std::io::Result<[u8; 32]> {
     files.sort();
     let mut sum = Sha256::new();
     for file in files {
-        sum.update(std::fs::read(file)?);
+        sum.update(crate::files::read(&file)?);
     }
     Ok(sum.finalize().into())
 }
