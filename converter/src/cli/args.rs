@@ -25,7 +25,11 @@ DATA is one of
   set.csv         one sample a row
   set.csv:x1,x2   the columns of these names
   set.tar         WebDataset: 0001.jpg with 0001.cls, or 0001.npy, or 0001.in0.npy …
-  folder          pictures (.png .jpg .bmp) or recordings (.wav, 16 bits, mono);
+  set.tfrecord    tf.train.Examples (also .gz): features named like the inputs, or
+                  set.tfrecord:feature; numbers, encoded pictures or recordings
+  set.parquet     columns in the same way, or set.parquet:x1,x2
+  folder          of tf.data.Dataset.save; folder:1 names a component, or
+                  pictures (.png .jpg .bmp) or recordings (.wav, 16 bits, mono);
                   in folders of their own, these are classes in the order of their names
 The first axis of an array counts samples. Floats are real values; integers of the
 input's own type are quantized values.";

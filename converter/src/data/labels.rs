@@ -1,10 +1,12 @@
 //! The right answers for a data set: class numbers, or real numbers for a regression.
 
 use std::io::BufReader;
+use std::path::Path;
 
-use super::argument::{cannot_read, ending, split_argument};
+use super::argument::{cannot_read, ending, is_record_file, is_saved, split_argument};
 use super::npy::{Array, shape_text};
 use super::npz::Npz;
+use super::tensors::Tensors;
 use super::{csv, folders, tar};
 use crate::error::{Error, Result};
 
@@ -72,6 +74,18 @@ pub fn load_labels(argument: &str, data: &str) -> Result<Labels> {
         };
         return from_array(&npz.read(&name)?, &format!("{}: array `{name}`", path.display()));
     }
+    let is_records = |path: &Path| match path.is_dir() {
+        true => is_saved(path),
+        false => path.exists() && is_record_file(path),
+    };
+    if is_records(&path) {
+        let tensors = Tensors::open(&path)?;
+        let name = array.ok_or_else(|| {
+            Error::input(format!("{argument}: which part of the samples is the label?"))
+                .help(format!("name it: {argument}:NAME; in a data set of pairs it is {argument}:1"))
+        })?;
+        return from_array(&tensors.array(name)?, &format!("{}: `{name}`", path.display()));
+    }
     if path.is_dir() {
         let files = folders::list(&path)?;
         return files.classes.map(Labels::Classes).ok_or_else(|| {
@@ -102,8 +116,12 @@ pub fn load_labels(argument: &str, data: &str) -> Result<Labels> {
         let array = Npz::open(&data_path)?.read(argument)?;
         return from_array(&array, &format!("{}: array `{argument}`", data_path.display()));
     }
+    if is_records(&data_path) {
+        let array = Tensors::open(&data_path)?.array(argument)?;
+        return from_array(&array, &format!("{}: `{argument}`", data_path.display()));
+    }
     Err(Error::input(format!("{argument}: there are no such labels"))
-        .help("give file.npz:array, a .npy file, file.csv:column, a folder of classes, or the name of an array beside the data"))
+        .help("give file.npz:array, a .npy file, file.csv:column, file.tfrecord:feature, a folder of classes, or the name of an array beside the data"))
 }
 
 /// A whole number of at least 0, as a class.

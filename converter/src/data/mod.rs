@@ -8,6 +8,10 @@
 //! | `set.csv` | one sample a row, a column for each element (see [`csv`]) |
 //! | `set.csv:x1,x2` | the columns of these names |
 //! | `set.tar` | WebDataset: pictures, recordings or arrays, with their classes, by the names of the members (see [`tar`]) |
+//! | `set.tfrecord`, `set.tfrecord.gz` | `tf.train.Example`s: features by the inputs' names, else `in0`, …; for one input, else the only one that fits (see [`tensors`]) |
+//! | `set.tfrecord:feature` | the named feature: numbers, pictures or recordings |
+//! | `set.parquet`, `set.parquet:x1,x2` | the same of a table's columns; several side by side make an input (feature `parquet`) |
+//! | a folder of `tf.data.Dataset.save` | components by the inputs' names or numbers; `FOLDER:component` names one |
 //! | a folder or a file of `.png`, `.jpg`, `.bmp` | one picture a sample (see [`images`], and [`Scale`] for the scaling) |
 //! | a folder or a file of `.wav` | one recording a sample (see [`audio`]) |
 //! | a folder of folders of these | the same; each folder is a class, in the order of their names |
@@ -51,30 +55,36 @@ mod labels;
 pub mod npy;
 pub mod npz;
 mod outside;
+mod parquet;
+mod records;
+mod rows;
 mod scale;
 mod spec;
 mod stream;
 mod tar;
+mod tensors;
+mod wire;
 
 pub use labels::{Labels, load_labels};
 pub use outside::Outside;
 pub use scale::Scale;
 pub use spec::{InputSpec, Row, dequantize, input_specs, integers};
 
-use std::borrow::Cow;
 use std::path::Path;
 
 use self::folders::Files;
 use self::images::Frame;
 use self::item::Item;
-use self::npy::{Array, Element, Header, shape_text};
+use self::npy::{Array, Header, shape_text};
 use self::npz::Npz;
+use self::rows::Rows;
 use self::stream::{Packing, Place, Stream};
 use self::tar::Kind;
+use self::tensors::{Column, Tensors};
 use crate::error::{Error, Result};
 use crate::text::plain;
 pub(crate) use argument::path_of;
-use argument::{absent, cannot_read, ending, split_argument};
+use argument::{absent, cannot_read, ending, is_record_file, is_saved, split_argument};
 
 /// An array of more bytes than this stays in its file.
 const IN_MEMORY: usize = 64 << 20;
@@ -86,6 +96,8 @@ pub struct Dataset {
     len: usize,
     labels: Option<Labels>,
     notes: Vec<String>,
+    /// What was decompressed, and is read until then.
+    temporaries: Vec<tempfile::TempPath>,
 }
 
 /// Further facts about a model that help to read its samples, and what the user specified.
@@ -110,43 +122,6 @@ enum Source {
     Images { files: Vec<Item>, frame: Frame, scale: Option<Scale> },
     /// One file for each sample, read when it is needed.
     Recordings { files: Vec<Item> },
-}
-
-/// An array of samples.
-#[derive(Debug)]
-enum Rows {
-    /// In memory.
-    Held(Array),
-    /// In a file.
-    Streamed(Box<Stream>),
-}
-
-impl Rows {
-    fn element(&self) -> Element {
-        match self {
-            Rows::Held(array) => array.element(),
-            Rows::Streamed(stream) => stream.element(),
-        }
-    }
-
-    fn shape(&self) -> &[usize] {
-        match self {
-            Rows::Held(array) => array.shape(),
-            Rows::Streamed(stream) => stream.shape(),
-        }
-    }
-
-    fn len(&self) -> usize {
-        self.shape().first().copied().unwrap_or(0)
-    }
-
-    /// The bytes of one sample.
-    fn bytes(&self, sample: usize) -> Result<Cow<'_, [u8]>> {
-        Ok(match self {
-            Rows::Held(array) => Cow::Borrowed(array.row_bytes(sample)),
-            Rows::Streamed(stream) => Cow::Owned(stream.row_bytes(sample)?),
-        })
-    }
 }
 
 impl Dataset {
@@ -177,8 +152,14 @@ impl Dataset {
         options: &Options,
     ) -> Result<Dataset> {
         let (path, array) = split_argument(argument);
-        let (mut labels, mut notes) = (None, Vec::new());
-        let sources = if path.is_dir() {
+        let (mut labels, mut notes, mut temporaries) = (None, Vec::new(), Vec::new());
+        let is_records = if path.is_dir() { is_saved(&path) } else { is_record_file(&path) };
+        let sources = if is_records && path.exists() {
+            let tensors = Tensors::open(&path)?;
+            let sources = from_tensors(&path, &tensors, array, specs, options, memory, &mut notes)?;
+            temporaries = tensors.into_temporaries();
+            sources
+        } else if path.is_dir() {
             let Files { files, ending, classes } = folders::list(&path)?;
             let files = files.into_iter().map(Item::from).collect();
             let source = from_files(&path, files, &ending, only(specs, &path)?, options, &mut notes)?;
@@ -226,7 +207,9 @@ impl Dataset {
             ))
             .help("leave it out: the numbers of other data are taken as they are"));
         }
-        Dataset::checked(&path.display().to_string(), specs, sources, labels, notes)
+        let mut data = Dataset::checked(&path.display().to_string(), specs, sources, labels, notes)?;
+        data.temporaries = temporaries;
+        Ok(data)
     }
 
     /// Samples that are in memory: an array for each input, in their order, with what to call it in messages.
@@ -269,7 +252,7 @@ impl Dataset {
             return Err(Error::input(format!("{}: there are no samples", origin))
                 .help("the first axis of an array counts samples; at least one is needed"));
         }
-        Ok(Dataset { inputs, len, labels, notes })
+        Ok(Dataset { inputs, len, labels, notes, temporaries: Vec::new() })
     }
 
     /// The right classes, if the samples lie in folders of classes.
@@ -450,6 +433,36 @@ fn from_npz(
     Ok(sources)
 }
 
+/// Samples from records: a part of each for each input.
+fn from_tensors(
+    path: &Path,
+    tensors: &Tensors,
+    wanted: Option<&str>,
+    specs: &[InputSpec],
+    options: &Options,
+    memory: usize,
+    notes: &mut Vec<String>,
+) -> Result<Vec<Source>> {
+    if wanted.is_some() {
+        only(specs, path)?;
+    }
+    let mut parts = Vec::with_capacity(specs.len());
+    for (position, spec) in specs.iter().enumerate() {
+        let further = options.names.get(position).map_or("", String::as_str);
+        let name = tensors.find(wanted, position, spec, further, specs.len() == 1)?;
+        parts.push((name, Some(spec.shape.as_slice())));
+    }
+    let columns = tensors.columns(&parts, memory)?;
+    let sources =
+        columns.into_iter().zip(&parts).zip(specs).map(|((column, (name, _)), spec)| match column {
+            Column::Numbers(array) => {
+                Ok(Source::Array { array, origin: format!("{}: `{name}`", path.display()) })
+            }
+            Column::Files(files, ending) => from_files(path, files, ending, spec, options, notes),
+        });
+    sources.collect()
+}
+
 /// The array for an input: by name, by a further name of the input, by position, or because it is the only
 /// one that fits.
 fn find_array(
@@ -530,7 +543,7 @@ fn from_files(
     }
     if !images::ENDINGS.contains(&ending) {
         return Err(Error::input(format!("{}: this kind of data is not supported", path.display()))
-            .help("give a .npz, .npy, .csv or .tar file, or a folder of .png, .jpg, .bmp or .wav files"));
+            .help("give a .npz, .npy, .csv, .tar or .tfrecord file, a folder of tf.data.Dataset.save, or a folder of .png, .jpg, .bmp or .wav files"));
     }
     let frame = Frame::of(spec).ok_or_else(|| images::no_frame(path, spec))?;
     let first = |list: &[Option<Scale>]| list.first().copied().flatten();

@@ -104,6 +104,17 @@ pub struct Header {
 }
 
 impl Header {
+    /// The header of rows of little-endian elements.
+    pub(super) fn of(element: Element, shape: Vec<usize>) -> Header {
+        Header {
+            shape,
+            descr: element.name().into(),
+            element: Some(element),
+            big_endian: false,
+            fortran_order: false,
+        }
+    }
+
     /// Reads magic word, version and header, so that the reader is at the first element.
     pub fn read(reader: &mut (impl Read + ?Sized)) -> Result<Header> {
         let cut_off = |e: io::Error| Error::input("its header is cut off").caused_by(e);
@@ -280,6 +291,11 @@ impl Array {
     pub fn from_f32(shape: Vec<usize>, values: &[f32]) -> Option<Array> {
         let bytes = values.iter().flat_map(|v| v.to_le_bytes()).collect();
         (elements(&shape)? == values.len()).then_some(Array { element: Element::Float32, shape, bytes })
+    }
+
+    /// An array of as many elements as its shape says.
+    pub(super) fn of(element: Element, shape: Vec<usize>, bytes: Vec<u8>) -> Array {
+        Array { element, shape, bytes }
     }
 
     /// Arrays of one shape and type as the rows of one.

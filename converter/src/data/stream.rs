@@ -113,6 +113,15 @@ impl Stream {
         Ok(Some(Stream { header: header.clone(), element, row, per_block, state }))
     }
 
+    /// Rows that lie one after the other in a file of their own, as many as the first dimension says.
+    pub fn of_rows(file: File, element: Element, shape: Vec<usize>) -> Stream {
+        let rows = shape.first().copied().unwrap_or(0);
+        let row = elements(&shape[1..]).unwrap_or(0).saturating_mul(element.size());
+        let per_block = BLOCK.div_ceil(row.max(1)).min(rows.max(1));
+        let state = Mutex::new(State { reader: Reader::Stored { file, start: 0 }, blocks: VecDeque::new() });
+        Stream { header: Header::of(element, shape), element, row, per_block, state }
+    }
+
     /// Element type.
     pub fn element(&self) -> Element {
         self.element
