@@ -69,6 +69,11 @@ fn miri() -> Result<()> {
 }
 
 /// If the emulators are installed, a board that cannot be run is a failure and not a skipped test.
+/// Data sets of a build with Parquet, which the others lack.
+fn parquet() -> Result<()> {
+    exec(command("cargo", &["test", "-q", "-p", "ferrolite", "--features", "parquet", "--lib", "data::"]))
+}
+
 fn host_tests() -> Result<()> {
     let mut test = command("cargo", &["test", "-q", "--workspace"]);
     test.env(SKIPPED, list_of_skipped());
@@ -194,6 +199,7 @@ const STEPS: &[Step] = &[
     Step { name: "lint: firmware clippy", slow: false, skip: needs_targets, run: firmware_clippy },
     Step { name: "lint: fuzz targets", slow: false, skip: always, run: fuzz_targets },
     Step { name: "host and board tests", slow: false, skip: always, run: host_tests },
+    Step { name: "Parquet", slow: true, skip: always, run: parquet },
     Step { name: "Python", slow: false, skip: |_| python::needs_python(), run: python::tests },
     Step { name: "browser", slow: false, skip: |_| web::needs_node(), run: web::tests },
     Step { name: "the page in a browser", slow: true, skip: |_| web::needs_node(), run: web::page },
