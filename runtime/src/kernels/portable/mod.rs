@@ -17,7 +17,6 @@ use core::cell::Cell;
 use super::{Kernels, Stage, TILE, Unprepared};
 use crate::tensor::TensorView;
 
-#[cfg(any(kernels = "armv7em", kernels = "armv7m", kernels = "mve", not(device)))]
 pub(crate) use elementwise::cycles;
 #[cfg(any(kernels = "armv6m", not(device)))]
 pub(super) use elementwise::weighted_sum_by;
