@@ -118,6 +118,10 @@ mod tests {
     use proptest::prelude::*;
     use std::vec::Vec;
 
+    /// A step of either layer.
+    type Lstm = fn(&LstmStep<'_>, &[Cell<i16>], &[Cell<i16>], &[Cell<i16>], &[Cell<i8>]);
+    type Gru = dyn Fn([&[Cell<i16>]; 3], &[Cell<i16>], &[Cell<i8>]);
+
     /// Any number of int16, the ends among them.
     fn number() -> impl Strategy<Value = i16> {
         prop_oneof![any::<i16>(), Just(i16::MIN), Just(i16::MAX), -300i16..300]
@@ -159,7 +163,7 @@ mod tests {
             let (low, high) = if bound == 0 { (-32768, 32767) } else { (-bound, bound) };
             let step = LstmStep { table: &table, rounding, candidate_shift, tanh_multiplier: 3, tanh_shift, low, high,
                 multiplier, zero_point };
-            let mut run = |lstm: fn(&LstmStep<'_>, &[Cell<i16>], &[Cell<i16>], &[Cell<i16>], &[Cell<i8>])| {
+            let mut run = |lstm: Lstm| {
                 let (mut cell, mut hidden) = (cell.clone(), [0i8; 5]);
                 lstm(&step, cells(&mut a), cells(&mut b), cells(&mut cell), cells(&mut hidden));
                 (cell, hidden)
@@ -174,7 +178,7 @@ mod tests {
             (multiplier, rounding, zero_point) in (multipliers(), roundings(), -128i32..128),
         ) {
             let step = GruStep { rounding, multiplier, zero_point };
-            let mut run = |of: &dyn Fn([&[Cell<i16>]; 3], &[Cell<i16>], &[Cell<i8>])| {
+            let mut run = |of: &Gru| {
                 let (mut wide, mut hidden) = (wide.clone(), [0i8; 5]);
                 of([cells(&mut a), cells(&mut b), cells(&mut c)], cells(&mut wide), cells(&mut hidden));
                 (wide, hidden)
