@@ -137,6 +137,10 @@ pub type Native = Portable;
 /// of this number: every kernel set reads a whole tile before it writes any of it.
 pub const TILE: usize = 4;
 
+/// Bytes that a short operand of an elementwise operator is repeated to where a run has at most 128 elements. Where kernels
+/// make one element after the other, more copies take longer than the calls that they save.
+pub(crate) const COPIES_OF_SHORT_RUNS: usize = if cfg!(kernels = "rv32im") { 32 } else { 128 };
+
 /// Bytes after the ring of a [`Band`] that a kernel may read, since it reads whole words.
 pub const BAND_SLACK: usize = 8;
 

@@ -13,7 +13,7 @@ use ferrolite_schema::params::Broadcast;
 use ferrolite_schema::{DType, Tensor};
 
 use crate::error::Fault;
-use crate::kernels::cycles;
+use crate::kernels::{COPIES_OF_SHORT_RUNS, cycles};
 use crate::node::Node;
 use crate::tensor::{Element, TensorView, copy_short, fill_short, runs as tensor_runs, zip_with};
 
@@ -291,14 +291,15 @@ fn spread(x: TensorView<'_, i8>, run: usize, copies: &[Cell<i8>]) -> usize {
 }
 
 /// Copies a short operand side by side to `place`, up to a run and in whole copies, if the run is longer; how many bytes
-/// that are.
+/// that are. A short run is worth few copies on some cores.
 #[inline(never)]
 fn repeat(x: TensorView<'_, i8>, run: usize, place: &[Cell<i8>]) -> usize {
     let len = x.len();
-    if len > REPEATED / 2 || len >= run || len == 0 {
+    let most = if run <= REPEATED { COPIES_OF_SHORT_RUNS } else { REPEATED };
+    if len > most / 2 || len >= run || len == 0 {
         return 0;
     }
-    let place = place.get(..run).unwrap_or(place);
+    let place = place.get(..run.min(most)).unwrap_or(place);
     if len == 1 {
         fill_short(place, x.at(0));
         return place.len();
