@@ -56,10 +56,7 @@ pub fn gather(p: &GatherParams, data: TensorView<'_, u8>, indices: TensorView<'_
         let indices = indices.range(batch.wrapping_mul(places), places);
         for row in rows.by_ref().take(outer) {
             if run == 1 {
-                let data = data.range(start, block);
-                for (index, target) in indices.iter().zip(row) {
-                    target.set(data.at(index.max(0).min(last) as usize));
-                }
+                elements(data.range(start, block), last, indices, row);
             } else {
                 for (index, target) in indices.iter().zip(runs(row, run)) {
                     let at = index.clamp(0, last) as usize;
@@ -68,6 +65,14 @@ pub fn gather(p: &GatherParams, data: TensorView<'_, u8>, indices: TensorView<'_
             }
             start = start.wrapping_add(block);
         }
+    }
+}
+
+/// Single bytes. A function of its own: in the walk over rows, registers did not suffice.
+#[inline(never)]
+fn elements(data: TensorView<'_, u8>, last: i32, indices: TensorView<'_, i32>, out: &[Cell<u8>]) {
+    for (target, [index]) in out.iter().zip(indices.arrays()) {
+        target.set(data.at(index.max(0).min(last) as usize));
     }
 }
 
