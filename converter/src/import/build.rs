@@ -9,7 +9,7 @@ use super::damaged::DAMAGED;
 use crate::error::{Error, Result};
 use crate::graph::{
     Activation, Binary, BinaryKind, Cast, Compare, CompareKind, Concat, Constant, Conv2d, DType,
-    DepthwiseConv2d, FullyConnected, Gather, Graph, Node, Op, Pool2d, PoolKind, Recurrent, Reduce,
+    DepthwiseConv2d, FullyConnected, Gather, Graph, LogicKind, Node, Op, Pool2d, PoolKind, Recurrent, Reduce,
     ReduceKind, Slice, Softmax, TopK, Transpose, TransposeConv, UnaryKind, Unsupported, Value, ValueId,
     Window,
 };
@@ -223,7 +223,8 @@ impl Builder {
         self.select(layer, mask, x, zero)
     }
 
-    /// Adds a choice between two numbers for each index and each of `depth` places along a new dimension.
+    /// Adds a choice between two numbers for each index and each of `depth` places along a new dimension. Negative indices
+    /// count from the end where `negative`, else they are those of no place.
     ///
     /// # Errors
     /// Like [`op`](Builder::op).
@@ -233,6 +234,7 @@ impl Builder {
         indices: ValueId,
         (depth, axis): (usize, usize),
         [on, off]: [ValueId; 2],
+        negative: bool,
     ) -> Result<ValueId> {
         let mut shape = self.shape(indices).to_vec();
         shape.insert(axis, 1);
@@ -241,7 +243,14 @@ impl Builder {
         places[axis] = depth;
         let numbers = Constant::I32((0..depth as i32).collect());
         let numbers = self.constant(&format!("{layer}/places"), &places, numbers)?;
-        let hot = self.compare(&format!("{layer}/hot"), CompareKind::Equal, column, numbers)?;
+        let mut hot = self.compare(&format!("{layer}/hot"), CompareKind::Equal, column, numbers)?;
+        if negative {
+            let numbers = Constant::I32((0..depth as i32).map(|place| place - depth as i32).collect());
+            let numbers = self.constant(&format!("{layer}/from_the_end"), &places, numbers)?;
+            let other =
+                self.compare(&format!("{layer}/hot_from_the_end"), CompareKind::Equal, column, numbers)?;
+            hot = self.op(&format!("{layer}/either"), Op::Logic(LogicKind::Or), &[hot, other])?;
+        }
         self.select(layer, hot, on, off)
     }
 

@@ -1129,6 +1129,43 @@ def linear_models():
     return n.out(y).out(n.op("LinearRegressor", x, domain="ai.onnx.ml", coefficients=list_of(5)))
 
 
+@case
+def attention_operator():
+    """Heads that share keys, a causal mask over what came before, a mask of its own, and a soft cap."""
+    n = Net(opset=23)
+    q, k, v = n.input(1, 5, 24), n.input(1, 5, 12), n.input(1, 5, 12)
+    n.out(n.op("Attention", q, k, v, q_num_heads=4, kv_num_heads=2, is_causal=1))
+    mask = n.const(np.where(np.arange(25).reshape(5, 5) % 3 == 1, -np.inf, n.random.normal(0, 1, (5, 5))))
+    n.out(n.op("Attention", q, k, v, mask, q_num_heads=4, kv_num_heads=2, scale=0.3, softcap=2.0))
+    past = [n.weight(1, 2, 3, 6), n.weight(1, 2, 3, 6)]
+    y = n.op("Attention", q, k, v, None, *past, q_num_heads=4, kv_num_heads=2, is_causal=1, outputs=3)
+    return n.out(y[0]).out(y[1]).out(y[2])
+
+
+@case
+def rotary_embedding():
+    n = Net(opset=23)
+    x, cos, sin = n.input(1, 4, 16), n.weight(9, 4), n.weight(9, 4)
+    places = n.const([[3, 0, 7, 8]], np.int64)
+    n.out(n.op("RotaryEmbedding", x, cos, sin, places, num_heads=2))
+    n.out(n.op("RotaryEmbedding", x, cos, sin, places, num_heads=2, interleaved=1))
+    heads = n.op("Transpose", n.op("Reshape", x, n.ints(1, 4, 2, 8)), perm=[0, 2, 1, 3])
+    short = [n.weight(9, 2), n.weight(9, 2)]
+    return n.out(n.op("RotaryEmbedding", heads, *short, places, rotary_embedding_dim=4))
+
+
+@case
+def einsum():
+    n = Net()
+    a, b, c = n.input(2, 3, 4), n.input(2, 4, 5), n.input(3, 5)
+    n.out(n.op("Einsum", a, b, equation="bij, bjk -> bik"))
+    n.out(n.op("Einsum", a, b, equation="bij,bjk->kb"))
+    n.out(n.op("Einsum", a, b, c, equation="bij,bjk,ik->jb"))
+    n.out(n.op("Einsum", a, equation="...ij->...ji"))
+    n.out(n.op("Einsum", a, a, equation="bij,bij"))
+    return n.out(n.op("Einsum", a, c, equation="bij,ik"))
+
+
 MODES = ["BRANCH_LEQ", "BRANCH_LT", "BRANCH_GTE", "BRANCH_GT", "BRANCH_EQ", "BRANCH_NEQ"]
 
 

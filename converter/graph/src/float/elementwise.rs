@@ -185,9 +185,17 @@ pub fn binary(kind: BinaryKind, a: Tensor, b: Tensor, out_shape: &[usize], integ
             zip(a, b, out_shape, |a, b| if b == 0.0 && integers { 0.0 } else { (a / b).floor() })
         }
         BinaryKind::FloorMod => {
-            zip(a, b, out_shape, |a, b| if b == 0.0 && integers { 0.0 } else { a - b * (a / b).floor() })
+            zip(a, b, out_shape, |a, b| if b == 0.0 && integers { 0.0 } else { floor_mod(a, b) })
         }
     }
+}
+
+/// What is left of a quotient that is rounded down. Of an infinite divisor the quotient is 0, or just below.
+fn floor_mod(a: f32, b: f32) -> f32 {
+    if !b.is_infinite() || !a.is_finite() {
+        return a - b * (a / b).floor();
+    }
+    if a == 0.0 || (a < 0.0) == (b < 0.0) { a } else { b }
 }
 
 /// A number in another type, as a cast in C: real numbers lose what is behind the point, integers their upper bits.

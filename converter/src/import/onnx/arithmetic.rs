@@ -9,11 +9,11 @@ use crate::import::damaged::damaged;
 use crate::import::refusal::{Refusal, unsupported};
 
 /// A mask's value below this means minus infinity.
-const MASKED: f32 = -1e4;
+pub(super) const MASKED: f32 = -1e4;
 
 /// Replaces minus infinity before a SOFTMAX: the weight is at most 1e-20 instead of zero, and int8 can still
 /// represent the range.
-const BARRED: f32 = -64.0;
+pub(super) const BARRED: f32 = -64.0;
 
 /// A function of two tensors, with broadcasting.
 pub(super) fn binary(l: &mut Layer<'_>, kind: BinaryKind) -> Translation {

@@ -248,6 +248,8 @@ pub(super) fn cast(l: &mut Layer<'_>) -> Translation {
         "Cast" if l.opset() < 6 => types::number(&l.text("to", "")).unwrap_or(0),
         "Cast" => l.int("to", 0),
         _ => match l.slot(1)? {
+            Slot::Known(known) if known.stored.is_some_and(is_narrow) => types::INT4,
+            Slot::Computed(id) if l.net.kinds.get(&id).copied().is_some_and(is_narrow) => types::INT4,
             Slot::Known(known) if known.to_ints().is_none() => types::FLOAT,
             Slot::Computed(id) if l.net.b.graph().value(id).dtype == DType::Float32 => types::FLOAT,
             _ => types::INT64,
@@ -255,6 +257,9 @@ pub(super) fn cast(l: &mut Layer<'_>) -> Translation {
     };
     if to == types::STRING {
         return Ok(vec![Slot::Cut]);
+    }
+    if is_narrow(to) {
+        return unsupported(format!("to {}: what is beyond its range has no agreed value", types::name(to)));
     }
     let Some(target) = dtype(to) else { return unsupported(format!("to {}", types::name(to))) };
     match &slot {
@@ -285,6 +290,11 @@ pub(super) fn cast(l: &mut Layer<'_>) -> Translation {
         }
         Slot::Unknown | Slot::Cut => Ok(vec![slot]),
     }
+}
+
+/// Integers of less than a byte.
+fn is_narrow(number: i64) -> bool {
+    [types::INT4, types::UINT4].contains(&number)
 }
 
 /// Known elements in another type, as a cast in C does.

@@ -89,5 +89,5 @@ pub(super) fn one_hot(l: &mut Layer<'_>) -> Translation {
     let [on_name, off_name] = ["on", "off"].map(|word| l.part(word));
     let on = l.net.b.constant(&on_name, &[], number(on))?;
     let off = l.net.b.constant(&off_name, &[], number(off))?;
-    one(l.net.b.one_hot(&l.name, indices, (depth as usize, place), [on, off])?)
+    one(l.net.b.one_hot(&l.name, indices, (depth as usize, place), [on, off], true)?)
 }

@@ -15,6 +15,7 @@
 //! TRANSPOSEs, and the pass `transposes` removes these again. Inputs and outputs keep the author's shape.
 
 mod arithmetic;
+mod attention;
 mod branches;
 mod choice;
 mod comparisons;
@@ -22,6 +23,7 @@ mod convolution;
 mod custom;
 mod dense;
 mod dynamic;
+mod einsum;
 mod functions;
 mod indices;
 mod known;

@@ -5,8 +5,8 @@ use super::net::Net;
 use super::proto::NodeProto;
 use super::versions::STANDARD;
 use super::{
-    arithmetic, branches, convolution, custom, dense, dynamic, functions, indices, learning, movement,
-    normalization, places, pooling, quantized, recurrent, reductions, resize,
+    arithmetic, attention, branches, convolution, custom, dense, dynamic, einsum, functions, indices,
+    learning, movement, normalization, places, pooling, quantized, recurrent, reductions, resize,
 };
 use crate::graph::{BinaryKind, PoolKind, ReduceKind};
 use crate::import::refusal::unsupported;
@@ -68,6 +68,7 @@ fn standard(op: &str) -> Option<Translate> {
         "AveragePool" => |l| pooling::pool(l, PoolKind::Average),
         "GlobalAveragePool" => |l| pooling::global(l, ReduceKind::Mean),
         "GlobalMaxPool" => |l| pooling::global(l, ReduceKind::Max),
+        "Einsum" => einsum::einsum,
         "Gemm" => dense::gemm,
         "MatMul" => dense::matmul,
         "BatchNormalization" => normalization::batch,
@@ -142,6 +143,8 @@ fn standard(op: &str) -> Option<Translate> {
         "SpaceToDepth" => movement::space_to_depth,
         "Resize" => resize::resize,
         "Upsample" => resize::upsample,
+        "Attention" => attention::attention,
+        "RotaryEmbedding" => attention::rotary,
         "LSTM" => recurrent::lstm,
         "GRU" => recurrent::gru,
         "RNN" => recurrent::rnn,

@@ -63,49 +63,66 @@ pub(super) fn reduce(l: &mut Layer<'_>, kind: Kind) -> Translation {
     one(y)
 }
 
-/// The reduction of known elements over all axes. Shape arithmetic needs no other one.
+/// The reduction of known elements.
 fn compute(l: &Layer<'_>, kind: Kind, x: &Known, axes: &[usize], keep: bool) -> Result<Known, Refusal> {
-    if axes.len() != x.shape.len() {
-        return unsupported("a reduction of a constant over some of its axes");
+    let kept: Vec<usize> = (0..x.shape.len()).filter(|axis| !axes.contains(axis)).collect();
+    let shape: Vec<usize> = match keep {
+        true => {
+            x.shape.iter().enumerate().map(|(axis, &n)| if axes.contains(&axis) { 1 } else { n }).collect()
+        }
+        false => kept.iter().map(|&axis| x.shape[axis]).collect(),
+    };
+    let run: usize = axes.iter().map(|&axis| x.shape[axis]).product();
+    if run == 0 {
+        return unsupported("a reduction of no elements");
     }
-    let shape = if keep { vec![1; x.shape.len()] } else { Vec::new() };
-    let elements = match x.to_ints() {
+    // What is reduced to one number lies together.
+    let turned = x.transposed(&[&kept[..], axes].concat());
+    let elements = match turned.to_ints() {
         Some(ints) => {
-            let sum = ints.iter().try_fold(0i64, |a, &b| a.checked_add(b));
-            let result = match kind {
-                Kind::Sum => sum,
-                Kind::Prod => ints.iter().try_fold(1i64, |a, &b| a.checked_mul(b)),
-                Kind::Max => ints.iter().copied().max(),
-                Kind::Min => ints.iter().copied().min(),
-                Kind::Mean => sum.and_then(|sum| sum.checked_div(ints.len() as i64)),
-                _ => None,
-            };
-            match result {
-                Some(x) => Constant::I64(vec![x]),
+            let results: Option<Vec<i64>> =
+                ints.chunks_exact(run).map(|run| of_integers(kind, run)).collect();
+            match results {
+                Some(results) => Constant::I64(results),
                 None => {
                     return unsupported("a reduction that is not computed for integers, or that overflows");
                 }
             }
         }
         None => {
-            let reals = || x.to_floats().into_iter().map(f64::from);
-            let count = x.elements.len().max(1) as f64;
-            let result = match kind {
-                Kind::Mean => reals().sum::<f64>() / count,
-                Kind::Sum => reals().sum(),
-                Kind::Max => reals().fold(f64::NEG_INFINITY, f64::max),
-                Kind::Min => reals().fold(f64::INFINITY, f64::min),
-                Kind::Prod => reals().product(),
-                Kind::L1 => reals().map(f64::abs).sum(),
-                Kind::L2 => reals().map(|x| x * x).sum::<f64>().sqrt(),
-                Kind::SumSquare => reals().map(|x| x * x).sum(),
-                Kind::LogSum => reals().sum::<f64>().ln(),
-                Kind::LogSumExp => reals().map(f64::exp).sum::<f64>().ln(),
-            };
-            Constant::F32(vec![result as f32])
+            let reals: Vec<f64> = turned.to_floats().into_iter().map(f64::from).collect();
+            Constant::F32(reals.chunks_exact(run).map(|run| of_reals(kind, run) as f32).collect())
         }
     };
     Ok(Known::new(l.name.clone(), shape, elements))
+}
+
+fn of_integers(kind: Kind, run: &[i64]) -> Option<i64> {
+    let sum = run.iter().try_fold(0i64, |a, &b| a.checked_add(b));
+    match kind {
+        Kind::Sum => sum,
+        Kind::Prod => run.iter().try_fold(1i64, |a, &b| a.checked_mul(b)),
+        Kind::Max => run.iter().copied().max(),
+        Kind::Min => run.iter().copied().min(),
+        Kind::Mean => sum.and_then(|sum| sum.checked_div(run.len() as i64)),
+        _ => None,
+    }
+}
+
+fn of_reals(kind: Kind, run: &[f64]) -> f64 {
+    let reals = || run.iter().copied();
+    match kind {
+        Kind::Mean => reals().sum::<f64>() / run.len() as f64,
+        Kind::Sum => reals().sum(),
+        Kind::Max => reals().fold(f64::NEG_INFINITY, f64::max),
+        Kind::Min => reals().fold(f64::INFINITY, f64::min),
+        Kind::Prod => reals().product(),
+        Kind::L1 => reals().map(f64::abs).sum(),
+        Kind::L2 => reals().map(|x| x * x).sum::<f64>().sqrt(),
+        Kind::SumSquare => reals().map(|x| x * x).sum(),
+        Kind::LogSum => reals().sum::<f64>().ln(),
+        Kind::LogSumExp => reals().map(f64::exp).sum::<f64>().ln(),
+    }
 }
 
 /// The index of the largest or smallest element along an axis; of several equal elements, the first one.

@@ -110,7 +110,7 @@ pub(super) fn one_hot(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Translation {
         place => axis(place, rank + 1)?,
     };
     let (on, off) = (e.value(layer.input(2)?)?, e.value(layer.input(3)?)?);
-    Ok(vec![Tensor::Value(e.builder.one_hot(&layer.name, indices, (depth, place), [on, off])?)])
+    Ok(vec![Tensor::Value(e.builder.one_hot(&layer.name, indices, (depth, place), [on, off], false)?)])
 }
 
 /// LogicalAnd, LogicalOr, LogicalNot.

@@ -149,7 +149,7 @@ fn one_hot(context: &mut Context) -> Translation {
     let [on, off] = ["on", "off"].map(|word| context.part(word));
     let on = context.run.builder.float(&on, &[], vec![1.0])?;
     let off = context.run.builder.float(&off, &[], vec![0.0])?;
-    one(context.run.builder.one_hot(context.name, x, (depth, axis), [on, off]))
+    one(context.run.builder.one_hot(context.name, x, (depth, axis), [on, off], false))
 }
 
 /// The integers of an argument and its shape: a number, or a list.
