@@ -595,7 +595,7 @@ fn flattened(structure: &[u8], name: &str, depth: usize, names: &mut Vec<String>
     let fields = wire::fields(structure)?;
     let inner = |key: &str| if name.is_empty() { key.to_string() } else { format!("{name}.{key}") };
     let (kind, value) = match fields.last() {
-        Some((kind @ (51 | 52 | 53 | 54), Value::Bytes(value))) if depth < DEEPEST => (*kind, *value),
+        Some((kind @ 51..=54, Value::Bytes(value))) if depth < DEEPEST => (*kind, *value),
         _ => {
             names.push(name.into());
             return Some(());
@@ -725,11 +725,11 @@ mod tests {
             std::fs::write(&path, written(records)).unwrap();
             Dataset::load(&format!("{}{what}", path.display()), &spec)
         };
-        assert_eq!(samples(&load(&[reals.clone()], "").unwrap()), [[[1.0, 2.0, 3.0]]]);
+        assert_eq!(samples(&load(std::slice::from_ref(&reals), "").unwrap()), [[[1.0, 2.0, 3.0]]]);
         let cases: [(&[Vec<u8>], &str, &str); 9] = [
             (&[], "", "there are no samples"),
             (&[vec![8, 1]], "", "sample 0 is no tf.train.Example"),
-            (&[reals.clone()], ":y", "samples have no `y`"),
+            (std::slice::from_ref(&reals), ":y", "samples have no `y`"),
             (&[one("a", 2, &three), one("b", 2, &three)], "", "sample 1: `a` is missing"),
             (&[reals.clone(), one("x", 2, &three[..2])], "", "sample 1 is no tf.train.Example"),
             (&[reals.clone(), one("x", 2, &[0x0A, 4, 0, 0, 0, 0])], "", "sample 1: `x` is 1 float32"),

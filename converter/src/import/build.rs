@@ -44,6 +44,31 @@ impl Builder {
         self.graph
     }
 
+    /// Adds another graph, whose only input is a value of this one, and returns its outputs here. It has no states.
+    pub fn inline(&mut self, other: Graph, input: ValueId, prefix: &str) -> Vec<ValueId> {
+        let first = other.inputs.first().copied();
+        let named = |value: Value| Value { name: format!("{prefix}{}", value.name), ..value };
+        let ids: Vec<ValueId> = other
+            .values
+            .into_iter()
+            .enumerate()
+            .map(
+                |(at, value)| {
+                    if Some(ValueId(at)) == first { input } else { self.graph.add_value(named(value)) }
+                },
+            )
+            .collect();
+        let here = |id: ValueId| ids[id.0];
+        self.graph.nodes.extend(other.nodes.into_iter().map(|node| Node {
+            name: format!("{prefix}{}", node.name),
+            inputs: node.inputs.into_iter().map(|id| id.map(here)).collect(),
+            outputs: node.outputs.into_iter().map(here).collect(),
+            op: node.op,
+        }));
+        self.graph.authored.extend(other.authored.into_iter().map(|(id, kind)| (here(id), kind)));
+        other.outputs.into_iter().map(here).collect()
+    }
+
     /// The shape of a value.
     pub fn shape(&self, id: ValueId) -> &[usize] {
         &self.graph.value(id).shape

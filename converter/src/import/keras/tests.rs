@@ -276,6 +276,38 @@ fn a_layer_of_a_hub_says_the_road() {
     assert!(text.contains(address) && text.contains("tf.saved_model.save"), "{text}");
 }
 
+/// The same where this machine has the module: its network stands in the layer's place.
+#[test]
+fn a_layer_of_a_hub_is_read_from_its_folder() {
+    let (_, weights) = parts("residual1d.keras");
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/import/keras/hub_module");
+    let config = |more: &str| {
+        format!(
+            r#"{{"class_name": "Sequential", "config": {{"name": "m", "layers": [
+            {{"class_name": "InputLayer", "config": {{"name": "x", "batch_shape": [null, 8, 8, 3]}}}},
+            {{"class_name": "KerasLayer", "registered_name": "KerasLayer", "config": {{"name": "hub", "handle": {folder:?}{more}}}}},
+            {{"class_name": "Rescaling", "config": {{"name": "double", "scale": 2.0, "offset": 1.0}}}}]}}}}"#
+        )
+    };
+    let imported = load_bytes("net.keras", &archive(&config(""), &weights)).unwrap();
+    refuse_unsupported(&imported.graph).unwrap();
+    assert!(imported.notes.iter().any(|note| note.contains("hub_module")), "{:?}", imported.notes);
+    let mut data = Npz::open(Path::new(&format!("{folder}.npz"))).unwrap();
+    let wanted: Vec<Vec<f32>> =
+        rows(&mut data, "y").iter().map(|row| row.iter().map(|y| 2.0 * y + 1.0).collect()).collect();
+    let mut graph = imported.graph;
+    let inputs = rows(&mut data, "x");
+    let before = worst(&graph, &inputs, &wanted);
+    passes::optimise(&mut graph);
+    let after = worst(&graph, &inputs, &wanted);
+    assert!(before < 1e-5 && after < 1e-5, "{before:e}, {after:e}");
+    // Whose weights are others by now.
+    let trained = config(r#", "trainable": true"#);
+    let imported = load_bytes("net.keras", &archive(&trained, &weights)).unwrap();
+    let text = refuse_unsupported(&imported.graph).unwrap_err().message;
+    assert!(text.contains("trained further") && text.contains("tf.saved_model.save"), "{text}");
+}
+
 #[test]
 fn cycles_and_multiplying_models_end() {
     let (_, weights) = parts("residual1d.keras");

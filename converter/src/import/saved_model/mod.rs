@@ -194,6 +194,22 @@ fn options_of(of: &ImportOptions, name: &str, signature: &proto::Signature) -> I
     options
 }
 
+/// Reads a module that is called with one tensor of this shape.
+///
+/// # Errors
+/// When it cannot be read, or takes another number of tensors.
+pub fn called_with(folder: &Path, shape: &[usize]) -> Result<Imported> {
+    let model = message(folder)?;
+    let meta = signature::serving(&model.meta_graphs)?;
+    let (_, serve) = signature::choose(meta, &ImportOptions::default())?;
+    let input_shapes: Vec<_> = serve.inputs.keys().map(|name| (name.clone(), shape.to_vec())).collect();
+    if input_shapes.len() != 1 {
+        return Err(Error::input(format!("it takes {} tensors", input_shapes.len()))
+            .help("save the whole model with tf.saved_model.save"));
+    }
+    import(folder, &ImportOptions { input_shapes, ..ImportOptions::default() })
+}
+
 fn import(folder: &Path, options: &ImportOptions) -> Result<Imported> {
     import_sharing(folder, options, &BTreeSet::new())
 }

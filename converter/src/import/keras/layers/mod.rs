@@ -20,6 +20,7 @@ mod context;
 mod convolution;
 mod einsum;
 mod elements;
+mod hub;
 mod masks;
 mod merge;
 mod normalization;
@@ -190,10 +191,7 @@ pub fn call(run: &mut Run<'_>, layer: &Layer, name: &str, call: &Call<ValueId>) 
         return Ok(context.run.network(network, &format!("{}/", context.name), &inputs)?);
     }
     if layer.class == "KerasLayer" {
-        let handle = layer.config.str_or("handle", "its network")?;
-        return unsupported(format!(
-            "{handle} is not in this file; `tf.saved_model.save(model, DIR)` writes a SavedModel with it"
-        ));
+        return hub::build(context);
     }
     if layer.operation {
         return operation::build(context);
