@@ -45,7 +45,7 @@ impl Builder {
     }
 
     /// Adds another graph, whose only input is a value of this one, and returns its outputs here. It has no states.
-    pub fn inline(&mut self, other: Graph, input: ValueId, prefix: &str) -> Vec<ValueId> {
+    pub(crate) fn inline(&mut self, other: Graph, input: ValueId, prefix: &str) -> Vec<ValueId> {
         let first = other.inputs.first().copied();
         let named = |value: Value| Value { name: format!("{prefix}{}", value.name), ..value };
         let ids: Vec<ValueId> = other

@@ -198,7 +198,7 @@ fn options_of(of: &ImportOptions, name: &str, signature: &proto::Signature) -> I
 ///
 /// # Errors
 /// When it cannot be read, or takes another number of tensors.
-pub fn called_with(folder: &Path, shape: &[usize]) -> Result<Imported> {
+pub(in crate::import) fn called_with(folder: &Path, shape: &[usize]) -> Result<Imported> {
     let model = message(folder)?;
     let meta = signature::serving(&model.meta_graphs)?;
     let (_, serve) = signature::choose(meta, &ImportOptions::default())?;
