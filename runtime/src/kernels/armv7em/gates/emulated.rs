@@ -120,7 +120,7 @@ mod tests {
 
     /// A step of either layer.
     type Lstm = fn(&LstmStep<'_>, &[Cell<i16>], &[Cell<i16>], &[Cell<i16>], &[Cell<i8>]);
-    type Gru = dyn Fn([&[Cell<i16>]; 3], &[Cell<i16>], &[Cell<i8>]);
+    type Gru<'a> = dyn Fn([&[Cell<i16>]; 3], &[Cell<i16>], &[Cell<i8>]) + 'a;
 
     /// Any number of int16, the ends among them.
     fn number() -> impl Strategy<Value = i16> {
@@ -178,7 +178,7 @@ mod tests {
             (multiplier, rounding, zero_point) in (multipliers(), roundings(), -128i32..128),
         ) {
             let step = GruStep { rounding, multiplier, zero_point };
-            let mut run = |of: &Gru| {
+            let mut run = |of: &Gru<'_>| {
                 let (mut wide, mut hidden) = (wide.clone(), [0i8; 5]);
                 of([cells(&mut a), cells(&mut b), cells(&mut c)], cells(&mut wide), cells(&mut hidden));
                 (wide, hidden)
