@@ -16,6 +16,7 @@ mod foreign;
 mod importer;
 pub mod keras;
 mod listed;
+mod masked;
 pub mod onnx;
 mod places;
 mod refusal;

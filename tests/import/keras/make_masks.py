@@ -100,5 +100,10 @@ outputs = [
     L.Softmax(axis=1)(s, mask=keras.ops.less(s, 1.0)),
 ]
 put("mask_softmax", keras.Model(s, outputs), rng.standard_normal((2, 5, 6)))
+
+# The second attention finds no mask: the first one took that of `e`, and so the sum has none.
+x, e = embedded()
+total = L.Add()([e, L.MultiHeadAttention(2, 3)(e, e)])
+put("mask_twice", keras.Model(x, L.MultiHeadAttention(2, 3)(total, total)), IDS)
 with open(os.path.join(HERE, "masks.npz"), "wb") as f:
     np.savez_compressed(f, **arrays)

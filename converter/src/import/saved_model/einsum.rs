@@ -1,5 +1,5 @@
-//! Einsum of two operands, as Keras's EinsumDense and attention use it. Operands are transposed and reshaped
-//! so that it becomes a batch of matrix products.
+//! Einsum of two operands, as Keras's EinsumDense and attention use it: they are transposed and reshaped so that it becomes
+//! a batch of matrix products. Einsum of one operand is a sum and a transpose.
 //!
 //! ```text
 //! a[batch…, free a…, contracted…] · b[batch…, contracted…, free b…] = [batch…, free a…, free b…]
@@ -8,7 +8,7 @@
 use super::evaluate::Evaluator;
 use super::library::Attributes;
 use super::tensor::{Layer, Tensor, Translation};
-use crate::graph::{BatchMatMul, Op, ValueId};
+use crate::graph::{BatchMatMul, Op, ReduceKind, ValueId};
 use crate::import::refusal::Refusal;
 
 /// The labels of the operands and of the result.
@@ -45,8 +45,34 @@ struct Side {
     groups: [usize; 3],
 }
 
+/// Einsum of one operand: sums over the dimensions that the result lacks, and the others in its order.
+fn alone(e: &mut Evaluator<'_>, layer: &Layer<'_>, text: &str) -> Translation {
+    let Some(shape) = e.shape(layer.input(0)?) else {
+        return Err("an operand that is not an array of numbers".into());
+    };
+    // The second operand is a number.
+    let parsed =
+        text.split_once("->").and_then(|(a, result)| parse(&format!("{a},->{result}"), [shape.len(), 0]));
+    let Some(Equation { a, result, .. }) = parsed.filter(|equation| equation.a.len() == shape.len()) else {
+        return Err(format!("the equation `{text}` of one operand").into());
+    };
+    let mut x = e.value(layer.input(0)?)?;
+    let summed: Vec<usize> = (0..a.len()).filter(|&at| !result.contains(&a[at])).collect();
+    if !summed.is_empty() {
+        x = e.builder.reduce(&format!("{}/sum", layer.name), ReduceKind::Sum, x, &summed, false)?;
+    }
+    let left: Vec<char> = a.into_iter().filter(|label| result.contains(label)).collect();
+    let order: Option<Vec<usize>> = result.iter().map(|l| left.iter().position(|m| m == l)).collect();
+    let order = order.filter(|o| o.len() == left.len()).ok_or_else(|| Refusal::from(format!("`{text}`")))?;
+    let x = e.builder.transpose(&format!("{}/ordered", layer.name), x, &order)?;
+    Ok(vec![Tensor::Value(x)])
+}
+
 pub(super) fn einsum(e: &mut Evaluator<'_>, layer: &Layer<'_>) -> Translation {
     let text = layer.node.text("equation").unwrap_or_default();
+    if layer.inputs.len() == 1 {
+        return alone(e, layer, text);
+    }
     let [Some(a_shape), Some(b_shape)] = [e.shape(layer.input(0)?), e.shape(layer.input(1)?)] else {
         return Err("an operand that is not an array of numbers".into());
     };

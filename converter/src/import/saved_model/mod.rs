@@ -283,6 +283,7 @@ fn read_sharing(
     }
     let mut notes = evaluator.notes;
     let mut graph = evaluator.builder.finish(outputs);
+    super::masked::run(&mut graph);
     super::choices::run(&mut graph, &mut notes);
     super::conditions::run(&mut graph);
     // If there are layers that cannot be converted, they all stay, even if their results are not read, so

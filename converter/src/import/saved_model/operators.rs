@@ -8,7 +8,7 @@ use super::{
     arithmetic, assignments, convolution, dense, einsum, host, lists, movement, normalization, places,
     rearrange, slices,
 };
-use crate::graph::{BinaryKind, CompareKind, DType, LogicKind, PoolKind, ReduceKind, UnaryKind};
+use crate::graph::{BinaryKind, CompareKind, Constant, DType, LogicKind, PoolKind, ReduceKind, UnaryKind};
 use crate::import::damaged::damaged;
 use crate::import::refusal::Refusal;
 
@@ -55,6 +55,9 @@ const KNOWN: &[&str] = &[
     "GreaterEqual",
     "Identity",
     "IdentityN",
+    "IsFinite",
+    "IsInf",
+    "IsNan",
     "LeakyRelu",
     "Less",
     "LessEqual",
@@ -241,6 +244,21 @@ pub(super) fn layer(e: &mut Evaluator<'_>, layer: &mut Layer<'_>) -> Translation
         return arithmetic::logical(e, layer, kind);
     }
     match op {
+        // What quantized numbers and their samples never are.
+        "IsNan" | "IsInf" | "IsFinite" => {
+            let shape = e.shape(layer.input(0)?).ok_or("an operand that is not an array of numbers")?;
+            let is: fn(f32) -> bool = match op {
+                "IsNan" => f32::is_nan,
+                "IsInf" => f32::is_infinite,
+                _ => f32::is_finite,
+            };
+            let truth = match layer.input(0)? {
+                Tensor::Known(known) => known.data.to_real(None, &[]).into_iter().map(is).collect(),
+                _ => vec![is(0.0); shape.iter().product()],
+            };
+            let truth = Constant::Bool(truth);
+            Ok(vec![Tensor::Known(Known::new(&layer.name, shape, truth))])
+        }
         "Erfc" => arithmetic::erfc(e, layer),
         "Expm1" => arithmetic::expm1(e, layer),
         "Log1p" => arithmetic::log1p(e, layer),

@@ -15,7 +15,7 @@ use crate::graph::{
     Constant, Custom, DType, Graph, Node, Op, Quantization, UnaryKind, Unsupported, Value, ValueId,
 };
 use crate::import::damaged::damaged;
-use crate::import::{choices, conditions};
+use crate::import::{choices, conditions, masked};
 use crate::ops;
 use crate::tflite::{self as schema, BuiltinOperator as Code};
 
@@ -402,6 +402,7 @@ impl Builder {
         lookup::run(&mut self.graph, warnings);
         arithmetic::warn_of_sums(&self.graph, warnings);
         dilation::run(&mut self.graph, notes);
+        masked::run(&mut self.graph);
         choices::run(&mut self.graph, notes);
         conditions::run(&mut self.graph);
         logic::index_inputs(&mut self.graph, notes);

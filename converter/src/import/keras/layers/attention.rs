@@ -221,6 +221,12 @@ pub fn multi_head(context: &mut Context) -> Translation {
         false => None,
     };
     let y = context.run.builder.dense(context.name, joined, kernel, bias)?;
+    if context.run.keras >= 3 {
+        // As its call does: what reads these tensors later finds no mask, such as the sum with the answers, and what reads that.
+        for id in [query, value, key] {
+            context.run.masked.remove(&id);
+        }
+    }
     Ok(if context.flag("return_attention_scores") { vec![y, weights] } else { vec![y] })
 }
 
