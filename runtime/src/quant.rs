@@ -64,6 +64,12 @@ pub fn requantize(x: i32, multiplier: Multiplier, rounding: Rounding) -> i32 {
     }
 }
 
+/// The same, but not inlined, for loops that few models have and that call it several times.
+#[inline(never)]
+pub(crate) fn requantize_called(x: i32, multiplier: Multiplier, rounding: Rounding) -> i32 {
+    requantize(x, multiplier, rounding)
+}
+
 /// Scales an accumulator with gemmlowp's two roundings. The multiplier is not negative.
 ///
 /// The second rounding is written so that nothing overflows and no branch depends on the sign: with
@@ -105,7 +111,8 @@ impl Right {
     pub(crate) fn new(multiplier: Multiplier, zero_point: i32) -> Option<Right> {
         let Multiplier { mantissa, shift } = multiplier;
         let term = zero_point.wrapping_mul(2).wrapping_add(1);
-        let is_usual = shift < 0 && mantissa >= 1 << 30;
+        // A Cortex-M0 has little flash.
+        let is_usual = shift < 0 && mantissa >= 1 << 30 && !cfg!(kernels = "armv6m");
         is_usual.then_some(Right { twice: mantissa.wrapping_mul(2), shift: !shift as u32, term })
     }
 
@@ -133,7 +140,7 @@ impl Left {
     #[inline(always)]
     pub(crate) fn new(multiplier: Multiplier, zero_point: i32) -> Option<Left> {
         let Multiplier { mantissa, shift } = multiplier;
-        let is_usual = (0..=8).contains(&shift) && mantissa >= 1 << 30;
+        let is_usual = (0..=8).contains(&shift) && mantissa >= 1 << 30 && !cfg!(kernels = "armv6m");
         is_usual.then_some(Left { twice: mantissa.wrapping_mul(2), shift: shift as u32, zero_point })
     }
 

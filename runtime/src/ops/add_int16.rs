@@ -15,7 +15,7 @@ use super::int16::{self, check_int16};
 use super::{Operator, broadcast};
 use crate::error::Fault;
 use crate::node::{Eval, Node, check_multiplier};
-use crate::quant::{HALF, Right, requantize};
+use crate::quant::{HALF, Right, requantize_called};
 use crate::tensor::TensorView;
 
 /// The operator.
@@ -83,11 +83,11 @@ pub fn add_int16(
     }
     let term = move |x: i16, term: &Term| {
         let x = i32::from(x).wrapping_sub(term.zero_point).wrapping_shl(LEFT_SHIFT);
-        requantize(x, term.multiplier, rounding)
+        requantize_called(x, term.multiplier, rounding)
     };
     broadcast::each(&p.shape, a, b, out, move |a: i16, b: i16| {
         let b = term(b, &sum.b).wrapping_mul(sum.sign);
-        let raw = requantize(term(a, &sum.a).wrapping_add(b), sum.multiplier, rounding);
+        let raw = requantize_called(term(a, &sum.a).wrapping_add(b), sum.multiplier, rounding);
         clamped(raw.wrapping_add(sum.zero_point))
     });
 }
@@ -113,8 +113,7 @@ pub(super) fn case(random: &mut crate::cases::Random) -> crate::cases::Case {
 mod tests {
     extern crate std;
     use super::*;
-    use crate::quant::HALF;
-    use crate::quant::multiplier;
+    use crate::quant::{multiplier, requantize};
     use ferrolite_schema::params::{Broadcast, Multiplier};
     use proptest::prelude::*;
     use std::vec;

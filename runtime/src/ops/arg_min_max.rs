@@ -53,7 +53,7 @@ impl Index for i64 {}
 pub fn arg_min_max<K: Kernels, I: Index>(p: &ArgMinMaxParams, input: &[Cell<i8>], out: &[Cell<I>]) {
     let inner = (p.inner as usize).max(1);
     let block = inner.wrapping_mul(p.count as usize).max(1);
-    if inner == 1 && block < SHORT {
+    if inner == 1 && block < SHORT && !cfg!(kernels = "armv6m") {
         return short_rows(p.largest == 1, input, block, out);
     }
     let turn = if p.largest == 1 { 0 } else { -1 };

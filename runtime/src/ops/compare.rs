@@ -49,6 +49,7 @@ fn eval(eval: &Eval<'_>) {
 
 /// Compares two tensors, whose shapes and that of `out` are those of `p.shape`; `ranges` are at the bits of the second
 /// operand's elements. `out` may lie over an operand of its own size.
+#[cfg_attr(kernels = "armv6m", inline)]
 pub fn compare(
     p: &CompareParams,
     ranges: &[[i8; 2]],

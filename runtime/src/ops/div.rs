@@ -40,6 +40,7 @@ fn eval(eval: &Eval<'_>) {
 }
 
 /// Computes all elements; shapes are those of `p.shape`. `out` may lie over an operand of its own size.
+#[cfg_attr(kernels = "armv6m", inline)]
 pub fn div(p: &DivParams, a: TensorView<'_, i8>, b: TensorView<'_, i8>, out: &[Cell<i8>]) {
     let q = p.quotient;
     let (mut divisor, mut inverse) = (0, (0, 0));

@@ -46,6 +46,7 @@ fn eval(eval: &Eval<'_>) {
 
 /// Copies the runs. `data` is `[batch, outer, count]` and `out` `[batch, outer, indices]` runs of bytes,
 /// `indices` is `[batch, indices]`.
+#[cfg_attr(kernels = "armv6m", inline)]
 pub fn gather(p: &GatherParams, data: TensorView<'_, u8>, indices: TensorView<'_, i32>, out: &[Cell<u8>]) {
     let [outer, run, places] = [p.outer, p.run, p.indices].map(|n| n as usize);
     let block = run.wrapping_mul(p.count as usize);
@@ -55,7 +56,8 @@ pub fn gather(p: &GatherParams, data: TensorView<'_, u8>, indices: TensorView<'_
     for batch in 0..p.batch as usize {
         let indices = indices.range(batch.wrapping_mul(places), places);
         for row in rows.by_ref().take(outer) {
-            if run == 1 {
+            // A Cortex-M0 has little flash.
+            if run == 1 && !cfg!(kernels = "armv6m") {
                 elements(data.range(start, block), last, indices, row);
             } else {
                 for (index, target) in indices.iter().zip(runs(row, run)) {

@@ -52,6 +52,7 @@ fn eval(eval: &Eval<'_>) {
 
 /// Copies the runs. `data` is `[batch, dims]` and `out` `[batch, places]` runs of bytes, `indices` is
 /// `[batch, places, coordinates]`.
+#[cfg_attr(kernels = "armv6m", inline)]
 pub fn gather_nd(
     p: &GatherNdParams,
     data: TensorView<'_, u8>,
@@ -74,7 +75,11 @@ pub fn gather_nd(
             let inside = |at: usize, position: usize, dim: u32| {
                 at.wrapping_mul(dim as usize).wrapping_add(nearest(position, dim))
             };
+            // A Cortex-M0 has little flash.
             let at = match coordinates {
+                _ if cfg!(kernels = "armv6m") => {
+                    (0..).zip(p.dims.iter().skip(unnamed)).fold(0, |at, (i, &dim)| inside(at, i, dim))
+                }
                 1 => nearest(0, first),
                 2 => inside(nearest(0, first), 1, second),
                 3 => inside(inside(nearest(0, first), 1, second), 2, third),

@@ -84,6 +84,7 @@ fn eval(eval: &Eval<'_>) {
 /// `out` may lie over an operand of as many elements: each element is read before it is written.
 /// Computes all elements; the tensors are seen as bytes, their shapes are those of `p.shape`. `out` may lie over an operand
 /// of as many elements.
+#[cfg_attr(kernels = "armv6m", inline)]
 pub fn integers(
     p: &IntegersParams,
     dtype: DType,
@@ -99,7 +100,8 @@ pub fn integers(
         while left != 0 {
             let some = left.min(BLOCK);
             let (now, behind) = rest.split_at_checked(some.wrapping_mul(size)).unwrap_or((rest, &[]));
-            if dtype == DType::Int64 {
+            // A Cortex-M0 has little flash.
+            if dtype == DType::Int64 || cfg!(kernels = "armv6m") {
                 for (place, i) in runs(now, size).zip(0usize..) {
                     let number = |view, at: usize, step: usize| {
                         load(view, dtype, at.wrapping_add(step.wrapping_mul(i)))

@@ -46,6 +46,7 @@ fn eval(eval: &Eval<'_>) {
 }
 
 /// Divides all rows. `out` may lie over `input`.
+#[cfg_attr(kernels = "armv6m", inline)]
 pub fn l2_normalization(p: &L2NormalizationParams, rounding: Rounding, input: &[Cell<i8>], out: &[Cell<i8>]) {
     let zero_point = p.input_zero_point;
     let number = move |x: &Cell<i8>| i32::from(x.get()).wrapping_sub(zero_point);

@@ -39,6 +39,7 @@ fn eval(eval: &Eval<'_>) {
 }
 
 /// Computes all elements; shapes are those of `p.shape`. `out` may lie over an operand of its own size.
+#[cfg_attr(kernels = "armv6m", inline)]
 pub fn prelu(
     p: &PreluParams,
     rounding: Rounding,

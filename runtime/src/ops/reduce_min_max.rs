@@ -40,7 +40,7 @@ pub fn reduce_min_max<K: Kernels>(p: &ReduceMinMaxParams, input: &[Cell<i8>], ou
     let wide = K::WIDE_POOLS && c.stride == 1;
     // Short rows, all side by side.
     let together = [a.count, b.count, x.count, y.count] == [1; 4] && z.stride == 1 && c.stride == z.count;
-    if together && z.count < SHORT {
+    if together && z.count < SHORT && !cfg!(kernels = "armv6m") {
         return short_rows(input, z.count as usize, largest, out);
     }
     let (count, channels) = if wide { (1, c.count as usize) } else { (c.count, 1) };

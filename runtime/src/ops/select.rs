@@ -64,6 +64,7 @@ struct Axis {
 }
 
 /// Chooses all runs. Shapes of the operands, seen as bytes, and of `out` are those of `p`; any byte but 0 is true.
+#[cfg_attr(kernels = "armv6m", inline)]
 pub fn select(
     p: &SelectParams,
     condition: TensorView<'_, u8>,
@@ -96,7 +97,8 @@ pub fn select(
         let condition = condition.range(of_condition, part(step, count));
         let x = x.range(of_x.wrapping_mul(run), part(step_x, row));
         let y = y.range(of_y.wrapping_mul(run), part(step_y, row));
-        if run == 1 {
+        // A Cortex-M0 has little flash.
+        if run == 1 && !cfg!(kernels = "armv6m") {
             bytes(condition, x, y, out)
         } else {
             choose(run, condition, x, y, out)
@@ -120,7 +122,8 @@ pub fn select(
 }
 
 /// Chooses the runs of a row. Operands have as many as the row, or one.
-#[inline(never)]
+#[cfg_attr(kernels = "armv6m", inline)]
+#[cfg_attr(not(kernels = "armv6m"), inline(never))]
 fn choose(
     run: usize,
     condition: TensorView<'_, u8>,

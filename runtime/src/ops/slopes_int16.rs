@@ -61,8 +61,12 @@ pub fn slopes_int16(p: &SlopesInt16Params, rounding: Rounding, input: &[Cell<i16
             each(p, input, out, move |x| above.scale(x), move |x| below.scale(x));
         }
         _ => {
-            let scaled = |x, multiplier| requantize(x, multiplier, rounding).wrapping_add(p.zero_point);
-            each(p, input, out, |x| scaled(x, p.above), |x| scaled(x, p.below));
+            for (x, place) in input.iter().zip(out) {
+                let x = i32::from(x.get()).wrapping_sub(p.input_zero_point);
+                let (x, multiplier) = if x >= 0 { (x, p.above) } else { (x.wrapping_mul(p.sign), p.below) };
+                let y = requantize(x, multiplier, rounding).wrapping_add(p.zero_point);
+                place.set(y.max(p.min).min(p.max) as i16);
+            }
         }
     }
 }

@@ -14,7 +14,7 @@ use super::Operator;
 use super::broadcast::{self, Copies};
 use crate::error::Fault;
 use crate::node::{Eval, Node, check_multiplier};
-use crate::quant::{HALF, Right, requantize};
+use crate::quant::{HALF, Right, requantize_called};
 use crate::tensor::TensorView;
 
 /// The operator.
@@ -95,7 +95,8 @@ fn eval(eval: &Eval<'_>) {
 }
 
 /// Computes all elements; the tensors have the shapes of `p.shape`. `out` may lie over an operand of its own size.
-#[inline(never)]
+#[cfg_attr(kernels = "armv6m", inline)]
+#[cfg_attr(not(kernels = "armv6m"), inline(never))]
 pub fn squared_difference<T: Number>(
     p: &SquaredDifferenceParams,
     rounding: Rounding,
@@ -120,9 +121,9 @@ pub fn squared_difference<T: Number>(
         });
         return;
     }
-    let term = move |x: T, term: &Term| requantize(shifted(x, term), term.multiplier, rounding);
+    let term = move |x: T, term: &Term| requantize_called(shifted(x, term), term.multiplier, rounding);
     broadcast::each(&p.shape, a, b, out, move |x, y| {
-        let y = requantize(square(term(x, &p.a).wrapping_sub(term(y, &p.b))), p.multiplier, rounding);
+        let y = requantize_called(square(term(x, &p.a).wrapping_sub(term(y, &p.b))), p.multiplier, rounding);
         T::nearest(y.wrapping_add(p.zero_point))
     });
 }
@@ -157,8 +158,7 @@ pub(super) fn case(random: &mut crate::cases::Random) -> crate::cases::Case {
 mod tests {
     extern crate std;
     use super::*;
-    use crate::quant::HALF;
-    use crate::quant::multiplier;
+    use crate::quant::{multiplier, requantize};
     use ferrolite_schema::params::Broadcast;
     use ferrolite_schema::params::Multiplier;
     use proptest::prelude::*;
