@@ -28,6 +28,7 @@ mod copies;
 mod detection;
 mod dilation;
 mod flexbuffer;
+mod float_svdf;
 mod known;
 mod layer;
 mod lists;
