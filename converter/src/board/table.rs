@@ -108,7 +108,7 @@ pub const BOARDS: &[Board] = &[
         rustflags: "",
         flash_bytes: 256 * KIB,
         ram_bytes: 16 * KIB,
-        jobs: &[jobs(0x0004_0000, 64 * KIB)],
+        jobs: &[jobs(0x0006_0000, 64 * KIB)],
         arena_bytes: 12 * KIB,
         timer_hz: Some(16_000_000),
         timing: None,

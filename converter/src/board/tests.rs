@@ -149,7 +149,7 @@ fn a_model_that_does_not_fit_is_refused_with_both_sizes() {
     let error = run(board, &lookups(14_000), &samples(1, 14_000), RunOptions::default()).unwrap_err();
     assert!(error.message.contains("14016 bytes") && error.message.contains("12288"), "{}", error.message);
     let error = board.check_room(200_000, 100).unwrap_err();
-    assert!(error.message.contains("200000") && error.message.contains("61376"), "{}", error.message);
+    assert!(error.message.contains("200000") && error.message.contains("65472"), "{}", error.message);
 }
 
 #[test]

@@ -188,8 +188,13 @@ impl Linear<'_> {
     }
 
     fn sums<T: Feature>(&self, row: &[Cell<T>]) -> impl Iterator<Item = i64> {
-        let weights = self.weights.chunks(self.p.features.max(1) as usize);
-        weights.zip(self.bias).map(move |(weights, &bias)| self.sum(row, weights, bias))
+        // Not `chunks`, which divides by the size where it is zipped.
+        let (mut rest, features) = (self.weights, self.p.features as usize);
+        self.bias.iter().map_while(move |&bias| {
+            let (weights, behind) = rest.split_at_checked(features)?;
+            rest = behind;
+            Some(self.sum(row, weights, bias))
+        })
     }
 
     /// The sum of one output, within twice [`LARGEST`] so that differences are.

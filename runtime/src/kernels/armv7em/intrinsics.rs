@@ -41,10 +41,6 @@ mod core_instructions {
         sxtb16(a) = "sxtb16 {result}, {a}";
         /// The second and the fourth byte as halfwords, with their signs.
         sxtb16_ror8(a) = "sxtb16 {result}, {a}, ror #8";
-        /// The products of halfwords, and a term.
-        smlad(a, b, term) = "smlad {result}, {a}, {b}, {term}";
-        /// The sums of halfwords, saturated.
-        qadd16(a, b) = "qadd16 {result}, {a}, {b}";
         /// The sums of halfwords.
         sadd16(a, b) = "sadd16 {result}, {a}, {b}";
         /// A number without its lower 20 bits, saturated to 8 bits.
