@@ -126,19 +126,20 @@ impl<'a> Vectors<'a> {
             }
             return sum;
         }
-        let mut cells = self.operand.cells.get(start..).unwrap_or(&[]);
+        let cells = self.operand.cells;
         if self.step == 1 {
-            let (fours, behind) = cells.get(..wide.len()).unwrap_or(&[]).as_chunks::<4>();
+            let end = start.wrapping_add(wide.len());
+            let (fours, behind) = cells.get(start..end).unwrap_or(&[]).as_chunks::<4>();
             for (four, group) in fours.iter().zip(groups) {
                 enter_four(four.each_ref().map(Cell::get), group);
             }
             behind.iter().zip(rest).for_each(|(x, place)| enter(x.get(), place));
             return sum;
         }
-        let step = self.step;
+        let (mut from, step) = (start, self.step);
         let mut next = || {
-            let x = cells.first().map_or(0, Cell::get);
-            cells = cells.get(step..).unwrap_or(&[]);
+            let x = cells.get(from).map_or(0, Cell::get);
+            from = from.wrapping_add(step);
             x
         };
         for group in groups {
