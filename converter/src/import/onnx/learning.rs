@@ -144,6 +144,13 @@ fn exact(
         return Ok(Some(scores::function(l, sums, behind)?));
     }
     let name = l.part("sums");
+    let most = step * f64::from(i32::MAX);
+    let text = format!(
+        "`{}`: results beyond {most:.0} are cut off there, and have steps of {step:e}: give features in units in which \
+         they are no larger than some thousands",
+        l.name
+    );
+    l.net.note(text);
     let sums = l.net.b.op(&name, Op::LinearFeatures(op), &[x])?;
     let value = l.net.b.graph_mut().value_mut(sums);
     (value.dtype, value.quantization) = (DType::Int32, Some(Quantization::per_tensor(step as f32, 0)));
@@ -155,8 +162,14 @@ fn imputer(l: &mut Layer<'_>) -> Translation {
     if !l.float("replaced_value_float", 0.0).is_nan() {
         return unsupported("it replaces a number, not what is missing");
     }
-    let text = format!("`{}` (Imputer) is left out: inputs of integers say no missing values", l.name);
-    l.net.note(text);
+    let numbers: Vec<String> =
+        l.float_list("imputed_value_floats").unwrap_or_default().iter().map(f32::to_string).collect();
+    let text = format!(
+        "layer `{}` (Imputer) is left out: fill in what is missing before the model, with {}",
+        l.name,
+        numbers.join(", ")
+    );
+    l.net.warn(text);
     Ok(vec![l.slot(0)?])
 }
 

@@ -54,6 +54,15 @@ fn broken<T>(what: impl Into<String>) -> Result<T, Refusal> {
 }
 
 /// A list of real numbers that is an attribute, or a tensor in files of double precision.
+/// Numbers that are added up.
+fn finite(l: &mut Layer<'_>, name: &str) -> Result<Vec<f32>, Refusal> {
+    let numbers = reals(l, name)?;
+    match numbers.iter().find(|x| !x.is_finite()) {
+        Some(x) => broken(format!("{name} with {x}")),
+        None => Ok(numbers),
+    }
+}
+
 fn reals(l: &mut Layer<'_>, name: &str) -> Result<Vec<f32>, Refusal> {
     if let Some(tensor) = l.tensor(&format!("{name}_as_tensor"))? {
         return Ok(tensor.to_floats());
@@ -129,12 +138,25 @@ fn listed(l: &mut Layer<'_>, votes: &str) -> Result<Listing, Refusal> {
     let mut known: Vec<i64> = trees.clone();
     known.sort_unstable();
     known.dedup();
-    if roots.len() != known.len() {
-        return broken(format!("{} trees with {} roots", known.len(), roots.len()));
+    let mut rooted: Vec<i64> = roots.iter().map(|&place| trees[place]).collect();
+    rooted.sort_unstable();
+    if rooted != known {
+        return broken(format!("{} trees with {} roots, or not one for each", known.len(), roots.len()));
+    }
+    let mut is_reached = vec![false; count];
+    let mut open = roots.clone();
+    while let Some(place) = open.pop() {
+        // A node that two lead to is judged where trees are laid out.
+        if !std::mem::replace(&mut is_reached[place], true) {
+            open.extend(nodes[place].branch.iter().flat_map(|branch| branch.sides));
+        }
+    }
+    if let Some(place) = is_reached.iter().position(|&reached| !reached) {
+        return broken(format!("node {} of tree {} is not reached from its root", ids[place], trees[place]));
     }
     let list = |l: &Layer<'_>, name: &str| l.int_list(&format!("{votes}_{name}")).unwrap_or_default();
     let [vote_trees, vote_nodes, targets] = ["treeids", "nodeids", "ids"].map(|name| list(l, name));
-    let weights = reals(l, &format!("{votes}_weights"))?;
+    let weights = finite(l, &format!("{votes}_weights"))?;
     let lists = [vote_trees.len(), vote_nodes.len(), targets.len()];
     if lists.iter().any(|&len| len != weights.len()) {
         return broken(format!("lists of {lists:?} entries for {} votes", weights.len()));
@@ -386,7 +408,7 @@ pub(super) fn classifier(l: &mut Layer<'_>) -> Translation {
         return broken(format!("{} classes", labels.len()));
     }
     let listing = listed(l, "class")?;
-    let base: Vec<f64> = reals(l, "base_values")?.into_iter().map(f64::from).collect();
+    let base: Vec<f64> = finite(l, "base_values")?.into_iter().map(f64::from).collect();
     let behind = scores::behind(l)?;
     let classes = || listing.nodes.iter().flat_map(|node| node.votes.iter().map(|vote| vote.0));
     let (least, most) = (classes().min().unwrap_or(0), classes().max().unwrap_or(0));
@@ -473,7 +495,7 @@ fn targets(
     behind: &Behind,
 ) -> Translation {
     let count = number(l.int("n_targets", 1), "targets")?;
-    let base: Vec<f64> = reals(l, "base_values")?.into_iter().map(f64::from).collect();
+    let base: Vec<f64> = finite(l, "base_values")?.into_iter().map(f64::from).collect();
     let most = listing.nodes.iter().flat_map(|node| node.votes.iter().map(|vote| vote.0)).max().unwrap_or(0);
     if most >= count || count >= 1 << 16 {
         return broken(format!("output {most} of {count}"));
