@@ -301,11 +301,16 @@ fn a_layer_of_a_hub_is_read_from_its_folder() {
     passes::optimise(&mut graph);
     let after = worst(&graph, &inputs, &wanted);
     assert!(before < 1e-5 && after < 1e-5, "{before:e}, {after:e}");
-    // Whose weights are others by now.
-    let trained = config(r#", "trainable": true"#);
-    let imported = load_bytes("net.keras", &archive(&trained, &weights)).unwrap();
-    let text = refuse_unsupported(&imported.graph).unwrap_err().message;
-    assert!(text.contains("trained further") && text.contains("tf.saved_model.save"), "{text}");
+    // Whose weights are others by now, or which is called in another way.
+    for (more, word) in [
+        (r#", "trainable": true"#, "trained further"),
+        (r#", "signature": "features""#, "`features`"),
+        (r#", "arguments": {"training": true}"#, "training = true"),
+    ] {
+        let imported = load_bytes("net.keras", &archive(&config(more), &weights)).unwrap();
+        let text = refuse_unsupported(&imported.graph).unwrap_err().message;
+        assert!(text.contains(word) && text.contains("tf.saved_model.save"), "{text}");
+    }
 }
 
 #[test]

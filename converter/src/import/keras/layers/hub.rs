@@ -20,6 +20,9 @@ use crate::import::saved_model;
 const ROAD: &str = "`tf.saved_model.save(model, DIR)` writes a SavedModel with it; or run the model once with TFHUB_CACHE_DIR set, \
                     or `kagglehub.model_download`, and convert again";
 
+/// The road where the module has to be called in another way.
+const ROAD_WHOLE: &str = "`tf.saved_model.save(model, DIR)` writes a SavedModel of the whole model";
+
 /// Builds the layer.
 pub fn build(context: &mut Context<'_, '_>) -> Translation {
     let config = &context.layer.config;
@@ -33,6 +36,17 @@ pub fn build(context: &mut Context<'_, '_>) -> Translation {
             "it was trained further: `tf.saved_model.save(model, DIR)` writes a SavedModel with its weights, which those of \
              {shown} are not"
         ));
+    }
+    let signature = config.str_or("signature", "")?;
+    if !["", "default", "serving_default"].contains(&signature) {
+        return unsupported(format!("it calls the signature `{signature}` of {handle}: {ROAD_WHOLE}"));
+    }
+    // `training` is told by Keras itself, and is false on a device.
+    let arguments = config.get("arguments").and_then(|arguments| arguments.as_object());
+    if let Some((word, value)) =
+        arguments.into_iter().flatten().find(|(_, value)| value.as_bool() != Some(false))
+    {
+        return unsupported(format!("it calls {handle} with {word} = {value}: {ROAD_WHOLE}"));
     }
     let (inputs, key) = (context.inputs(), config.str_or("output_key", "")?.to_string());
     let [input] = inputs[..] else {
@@ -60,7 +74,11 @@ pub fn build(context: &mut Context<'_, '_>) -> Translation {
     };
     let prefix = format!("{}/", context.name);
     let results = context.run.builder.inline(graph, input, &prefix);
-    context.run.notes.push(format!("layer `{}`: {handle} was read from {shown}", context.name));
+    context.run.notes.push(format!(
+        "layer `{}`: {handle} was read from {shown}, by the signature that serves; `compare` with the whole model tells whether \
+         calling the module computes the same",
+        context.name
+    ));
     context.run.notes.extend(imported.notes);
     context.run.warnings.extend(imported.warnings);
     Ok(results.get(position).copied().into_iter().collect())
