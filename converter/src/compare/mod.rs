@@ -110,6 +110,8 @@ pub fn compare(
     let numbers = options.labels.filter(|_| no_number && classes.iter().any(Option::is_some));
     let numbers = numbers.and_then(Labels::as_classes);
     let labels = numbers.as_ref().or(options.labels);
+    let named = labels.and_then(|labels| labels.by_names(&source.labels));
+    let labels = named.as_ref().or(labels);
     let beyond = match classes.iter().any(Option::is_some) {
         true => outputs::beyond(&classes, labels),
         false => outputs::unfit(source, labels),

@@ -47,6 +47,17 @@ impl Labels {
         rows.iter().map(class).collect::<Option<Vec<usize>>>().map(Labels::Classes)
     }
 
+    /// Classes that are called by numbers of the author's, such as 1, 2 and 3, as places among these names. `None` where
+    /// the names are the places, and where a label is none of them.
+    pub(crate) fn by_names(&self, names: &[String]) -> Option<Labels> {
+        let Labels::Classes(classes) = self else { return None };
+        if names.iter().enumerate().all(|(place, name)| *name == place.to_string()) {
+            return None;
+        }
+        let place = |class: &usize| names.iter().position(|name| *name == class.to_string());
+        classes.iter().map(place).collect::<Option<Vec<usize>>>().map(Labels::Classes)
+    }
+
     /// Turns one-hot rows into class numbers.
     fn without_one_hot(self) -> Labels {
         let wide = matches!(&self, Labels::Values(rows) if rows.iter().all(|row| row.len() > 1));
@@ -162,4 +173,20 @@ fn from_array(array: &Array, origin: &str) -> Result<Labels> {
         classes.push(class);
     }
     Ok(Labels::Classes(classes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classes_may_be_called_by_other_numbers() {
+        let names = |names: &[&str]| -> Vec<String> { names.iter().map(|name| name.to_string()).collect() };
+        let labels = Labels::Classes(vec![3, 1, 3]);
+        assert_eq!(labels.by_names(&names(&["1", "2", "3"])), Some(Labels::Classes(vec![2, 0, 2])));
+        assert_eq!(labels.by_names(&names(&["0", "1", "2", "3"])), None);
+        assert_eq!(labels.by_names(&names(&["1", "2"])), None);
+        assert_eq!(labels.by_names(&names(&["left", "right"])), None);
+        assert_eq!(labels.by_names(&[]), None);
+    }
 }
