@@ -133,8 +133,8 @@ pub fn entries(path: &Path, options: &ImportOptions) -> Result<Vec<(String, Impo
     Ok(entries)
 }
 
-/// The model with the inputs that the user makes constants, up to where the user wants it to end, with cells that were written by hand as layers, and with the states
-/// that the user ties.
+/// The model with the inputs that the user makes constants, up to where the user wants it to end, with cells that were
+/// written by hand as layers, and with the states that the user ties.
 fn finish(mut imported: Imported, options: &ImportOptions, name: &str) -> Result<Imported> {
     imported = fixed::run(imported, options).map_err(|e| e.context(name))?;
     cut::run(&mut imported.graph, &options.cut, &mut imported.notes).map_err(|e| e.context(name))?;
